@@ -1,0 +1,41 @@
+# Settings that every target of ours shares.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+# RelWithDebInfo: full optimisation and line tables only, so that stack traces stay readable and objects stay small.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O3 -g1 -DNDEBUG")
+# Sanitizer builds: -O1 keeps them usable.
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+
+add_library(fl_options INTERFACE)
+target_include_directories(fl_options INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
+target_compile_options(fl_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                            -Werror -ffp-contract=off)
+target_compile_definitions(fl_options INTERFACE FL_VERSION="${PROJECT_VERSION}")
+if(FL_SANITIZE)
+  target_compile_options(fl_options INTERFACE -fsanitize=${FL_SANITIZE} -fno-omit-frame-pointer
+                                              -fno-sanitize-recover=all)
+  target_link_options(fl_options INTERFACE -fsanitize=${FL_SANITIZE})
+endif()
+
+# fl_add_library(NAME [TORCH_FREE sources are found by folder]): a static library of every .cpp in the current folder and
+# in the SUBFOLDERS given.
+function(fl_add_library name)
+  cmake_parse_arguments(ARG "" "" "SUBFOLDERS" ${ARGN})
+  set(patterns "*.cpp")
+  foreach(folder IN LISTS ARG_SUBFOLDERS)
+    list(APPEND patterns "${folder}/*.cpp")
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC fl_options)
+endfunction()

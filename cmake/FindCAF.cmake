@@ -1,0 +1,45 @@
+# Finds the C++ Actor Framework, which Debian ships without a CMake configuration.
+# Defines CAF::core, CAF::io and CAF::openssl as asked for by COMPONENTS, and CAF_VERSION.
+find_path(CAF_INCLUDE_DIR caf/all.hpp)
+mark_as_advanced(CAF_INCLUDE_DIR)
+
+if(CAF_INCLUDE_DIR)
+  # caf/config.hpp says: #define CAF_VERSION 1706 (major * 10000 + minor * 100 + patch)
+  file(STRINGS "${CAF_INCLUDE_DIR}/caf/config.hpp" caf_version_line REGEX "#define CAF_VERSION [0-9]+")
+  string(REGEX MATCH "[0-9]+$" caf_version_number "${caf_version_line}")
+  if(caf_version_number)
+    math(EXPR caf_major "${caf_version_number} / 10000")
+    math(EXPR caf_minor "(${caf_version_number} / 100) % 100")
+    math(EXPR caf_patch "${caf_version_number} % 100")
+    set(CAF_VERSION "${caf_major}.${caf_minor}.${caf_patch}")
+  endif()
+endif()
+
+foreach(component IN LISTS CAF_FIND_COMPONENTS)
+  find_library(CAF_${component}_LIBRARY caf_${component})
+  mark_as_advanced(CAF_${component}_LIBRARY)
+  if(CAF_INCLUDE_DIR AND CAF_${component}_LIBRARY)
+    set(CAF_${component}_FOUND TRUE)
+    if(NOT TARGET CAF::${component})
+      add_library(CAF::${component} UNKNOWN IMPORTED)
+      set_target_properties(CAF::${component} PROPERTIES
+        IMPORTED_LOCATION "${CAF_${component}_LIBRARY}"
+        INTERFACE_INCLUDE_DIRECTORIES "${CAF_INCLUDE_DIR}")
+    endif()
+  endif()
+endforeach()
+
+if(TARGET CAF::core)
+  find_package(Threads REQUIRED)
+  set_property(TARGET CAF::core APPEND PROPERTY INTERFACE_LINK_LIBRARIES Threads::Threads)
+endif()
+if(TARGET CAF::io)
+  set_property(TARGET CAF::io APPEND PROPERTY INTERFACE_LINK_LIBRARIES CAF::core)
+endif()
+if(TARGET CAF::openssl)
+  find_package(OpenSSL REQUIRED)
+  set_property(TARGET CAF::openssl APPEND PROPERTY INTERFACE_LINK_LIBRARIES CAF::io OpenSSL::SSL)
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(CAF REQUIRED_VARS CAF_INCLUDE_DIR VERSION_VAR CAF_VERSION HANDLE_COMPONENTS)

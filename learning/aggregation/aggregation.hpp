@@ -1,0 +1,79 @@
+// The server's model and what has been folded towards its next version. Plain class, no actors: the aggregator actor
+// is a shell round it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "learning/aggregation/server_optimizer.hpp"
+#include "learning/aggregation/strategy.hpp"
+#include "learning/parameters.hpp"
+#include "messages/envelope.hpp"
+
+namespace fl {
+
+/// The numbers of one update, where they lie: `count` floats from byte `offset` of `source`.
+struct UpdatePayload {
+  ByteSourcePtr source;
+  std::uint64_t offset = 0;
+  std::uint64_t count = 0;
+};
+
+/// Everything that a restart needs to go on with the same bits. Arrays are shared where they are immutable.
+struct AggregationState {
+  ParametersPtr model;
+  Version version = 0;
+  std::uint64_t updates_accepted = 0;
+  Parameters optimizer_m;  ///< empty when the optimiser has none
+  Parameters optimizer_v;
+  Parameters buffer_sum;   ///< empty when buffer.count is 0
+  BufferInfo buffer;
+};
+
+/// Folds accepted updates and makes versions. Memory: the model, the sum, the optimiser's moments, and during `close`
+/// the next model; nothing that grows with the clients.
+class Aggregation {
+ public:
+  Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial);
+
+  /// Continues from a snapshot; fails with `corrupt_data` or `layout_mismatch` when the arrays do not fit.
+  static Result<Aggregation> restore(StrategyOptions strategy, ServerOptimizerOptions optimizer,
+                                     AggregationState state);
+
+  /// w_i, d_i and τ_i of an update if it came now; see fl::weigh.
+  Result<Weight> weigh(const UpdateFacts& update) const;
+
+  /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x). One pass over the update, no allocation.
+  /// On failure (the payload cannot be read) the whole fold is undone or none of it happened.
+  Result<void> fold(const UpdateFacts& update, const Weight& weight, const UpdatePayload& payload);
+
+  /// Distinct clients in the open buffer, and updates folded into it.
+  std::size_t distinct_clients() const { return clients_.size(); }
+  std::uint64_t folded() const { return folded_; }
+
+  /// Applies the buffer as the next version, which is `model()` and `version()` from then on. Precondition: folded() > 0.
+  void close();
+
+  Version version() const { return version_; }
+  const ParametersPtr& model() const { return model_; }
+  std::uint64_t updates_accepted() const { return updates_accepted_; }
+  const StrategyOptions& strategy() const { return strategy_; }
+
+  /// A copy of all state for a snapshot (the model is shared, the rest copied).
+  AggregationState state() const;
+
+ private:
+  StrategyOptions strategy_;
+  ServerOptimizer optimizer_;
+  ParametersPtr model_;
+  Version version_ = 0;
+  std::uint64_t updates_accepted_ = 0;
+  Parameters sum_;
+  double divisor_ = 0;
+  std::uint64_t folded_ = 0;
+  std::set<ClientId> clients_;
+};
+
+}  // namespace fl

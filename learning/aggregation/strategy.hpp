@@ -1,0 +1,64 @@
+// How updates become the next version: one mechanism (weigh, fold, close), of which every strategy is an instance.
+//
+//   x ← x + η_g · optimiser( Σ w_i Δ_i / D ),   D = Σ d_i
+//
+//   name             w_i             d_i    closes at                             source
+//   fedavg           n_i             n_i    the cohort's end                      McMahan 2017, 1602.05629
+//   fedavg_async     n_i · s(τ_i)    n_i    K distinct clients                    this project
+//   fedbuff          s(τ_i)          1      K distinct clients                    Nguyen 2022, 2106.06639
+//   fedasync         α · s(τ_i)      1      every update; Δ_i = x_i − x (content = model)   Xie 2019, 1903.03934
+//   fedasync_delta   α · s(τ_i)      1      every update                          this project
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "learning/aggregation/staleness.hpp"
+#include "messages/errors.hpp"
+#include "messages/ids.hpp"
+
+namespace fl {
+
+enum class StrategyName : std::uint8_t { fedavg, fedavg_async, fedasync, fedasync_delta, fedbuff };
+
+Result<StrategyName> parse_strategy(const std::string& name);
+std::string to_string(StrategyName name);
+
+struct StrategyOptions {
+  StrategyName name = StrategyName::fedavg_async;
+  std::uint32_t buffer_size = 0;    ///< K, distinct clients; 0: max(1, ⌊live clients / 4⌋), fedbuff 10
+  double server_learning_rate = 1;  ///< η_g, > 0
+  double mixing = 0.6;              ///< α of FedAsync, in (0, 1]
+  StalenessOptions staleness;
+  std::uint64_t max_staleness = 0;  ///< versions; an older update is refused; 0: no limit
+};
+
+/// Waits for whole cohorts: every lease of a version is answered or lost before the next version.
+bool is_synchronous(StrategyName name);
+
+/// Whether clients send their whole model instead of a delta (FedAsync): dense codecs only.
+bool wants_model(StrategyName name);
+
+/// How many distinct clients close a buffer that opens while `live_clients` are connected: min(K, live), at least 1.
+std::uint32_t buffer_goal(const StrategyOptions& options, std::uint32_t live_clients);
+
+/// What the weighing needs to know of an update.
+struct UpdateFacts {
+  ClientId client = 0;
+  Version base = 0;
+  std::uint64_t samples = 0;
+};
+
+/// w_i and d_i of the table above.
+struct Weight {
+  double fold = 0;
+  double divisor = 0;
+  std::uint64_t staleness = 0;  ///< τ_i at the time of weighing
+};
+
+/// Weighs an update against the version the model has before it is applied.
+/// Refuses with `too_stale`, `unknown_base` (base above `current`), `bad_claim` (no samples).
+Result<Weight> weigh(const StrategyOptions& options, const UpdateFacts& update, Version current);
+
+}  // namespace fl

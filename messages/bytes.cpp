@@ -1,0 +1,67 @@
+#include "messages/bytes.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace fl {
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage_bytes = std::size_t{2} << 20;
+
+Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
+  if (offset <= size && length <= size - offset) return {};
+  return fail(ec::corrupt_data, "bytes " + std::to_string(offset) + " to " + std::to_string(offset + length) +
+                                    " lie beyond the end at " + std::to_string(size));
+}
+
+}  // namespace
+
+AlignedBuffer::AlignedBuffer(std::size_t size_bytes) : size_(size_bytes) {
+  if (size_bytes == 0) return;
+  const auto alignment = size_bytes >= 2 * kHugePage_bytes ? kHugePage_bytes : kAlignment;
+  const auto rounded = (size_bytes + alignment - 1) / alignment * alignment;
+  data_ = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (data_ == nullptr) throw std::bad_alloc();
+  // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
+  if (alignment == kHugePage_bytes) (void)::madvise(data_, rounded, MADV_HUGEPAGE);
+}
+
+AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+
+Result<void> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) const {
+  if (auto ok = check_range(offset, out.size(), size()); !ok) return ok;
+  if (!out.empty()) std::memcpy(out.data(), buffer_.data() + offset, out.size());
+  return {};
+}
+
+SubSource::SubSource(ByteSourcePtr whole, std::uint64_t offset, std::uint64_t size)
+    : whole_(std::move(whole)), offset_(offset), size_(size) {}
+
+Result<void> SubSource::read(std::uint64_t offset, std::span<std::byte> out) const {
+  if (auto ok = check_range(offset, out.size(), size_); !ok) return ok;
+  return whole_->read(offset_ + offset, out);
+}
+
+std::span<const std::byte> SubSource::view() const {
+  const auto all = whole_->view();
+  if (all.size() < offset_ + size_) return {};
+  return all.subspan(offset_, size_);
+}
+
+}  // namespace fl

@@ -1,0 +1,84 @@
+// Bytes that travel in one message, and bytes that lie somewhere to be read in parts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "messages/errors.hpp"
+
+namespace fl {
+
+/// The bytes of one chunk. Serialised in bulk; a claimed length is checked against what was received before memory
+/// is taken for it (messages/type_ids.hpp).
+struct Bytes {
+  std::vector<std::byte> data;
+};
+
+/// Immutable bytes of known length that can be read in any order, from memory or from a file.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+
+  virtual std::uint64_t size() const = 0;
+
+  /// Copies [offset, offset + out.size()) into `out`. Fails with `io_failed` or, beyond the end, `corrupt_data`.
+  virtual Result<void> read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+
+  /// All bytes where they lie in memory, 64-byte aligned; empty when they do not.
+  virtual std::span<const std::byte> view() const { return {}; }
+};
+
+using ByteSourcePtr = std::shared_ptr<const ByteSource>;
+
+/// A 64-byte aligned block of memory of fixed size, uninitialised at first. Large ones ask for huge pages.
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t size_bytes);
+  AlignedBuffer(AlignedBuffer&&) noexcept;
+  AlignedBuffer& operator=(AlignedBuffer&&) noexcept;
+  AlignedBuffer(const AlignedBuffer&) = delete;
+  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+  ~AlignedBuffer();
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::span<std::byte> span() { return {data_, size_}; }
+  std::span<const std::byte> span() const { return {data_, size_}; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Bytes in memory.
+class MemorySource final : public ByteSource {
+ public:
+  explicit MemorySource(AlignedBuffer buffer) : buffer_(std::move(buffer)) {}
+  std::uint64_t size() const override { return buffer_.size(); }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
+  std::span<const std::byte> view() const override { return buffer_.span(); }
+
+ private:
+  AlignedBuffer buffer_;
+};
+
+/// A part of another source.
+class SubSource final : public ByteSource {
+ public:
+  SubSource(ByteSourcePtr whole, std::uint64_t offset, std::uint64_t size);
+  std::uint64_t size() const override { return size_; }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
+  std::span<const std::byte> view() const override;
+
+ private:
+  ByteSourcePtr whole_;
+  std::uint64_t offset_;
+  std::uint64_t size_;
+};
+
+}  // namespace fl
