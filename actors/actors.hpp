@@ -1,0 +1,309 @@
+// Every interface of the system, one sentence a handler: the whole protocol. Values are in messages/types.hpp.
+//
+//                     supervisor ── restarts what crashes
+//                         │
+//  client ══hello══▶ gateway ──▶ session (one a client) ──update──▶ aggregator ──▶ checkpointer ──▶ run storage
+//    ◀══ task ═══════════════════╯   ▲                                 │   ╰─model──▶ evaluator
+//    ══ update ══▶                   ╰── lease ── scheduler ◀─ model ──╯              ╰─▶ metrics ─▶ display, files
+//
+// ══ crosses the network when client and server are different processes; everything else stays in one process and may
+// carry pointers. Requests are answered on every path; what can be refused is answered with a value that says why.
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/run_storage.hpp"
+#include "learning/aggregation/validation.hpp"
+#include "learning/published_model.hpp"
+#include "messages/type_ids.hpp"
+
+namespace fl {
+
+// -- Values that stay in one process, shared by pointer ---------------------------------------------------------------
+
+/// A new version, for those who work with it.
+struct Publication {
+  PublishedModelPtr model;
+  std::uint64_t updates_accepted = 0;
+  bool restored = false;     ///< the model went back to a snapshot: forget what belongs to later versions
+};
+using PublicationPtr = std::shared_ptr<const Publication>;
+
+/// A checked update on its way to the aggregator.
+using ValidUpdatePtr = std::shared_ptr<const ValidUpdate>;
+
+/// A finished training: the encoded update.
+struct TrainedUpdate {
+  UpdateInfo info;
+  ByteSourcePtr blob;
+};
+using TrainedUpdatePtr = std::shared_ptr<const TrainedUpdate>;
+
+/// Work for a client, with the model it begins from (null unless it is a task).
+struct Lease {
+  Assignment assignment;
+  PublishedModelPtr model;
+};
+using LeasePtr = std::shared_ptr<const Lease>;
+
+/// The clients that train one version together; the version is closed when each task is answered or lost.
+struct Cohort {
+  Version version = 0;
+  std::vector<TaskId> tasks;  ///< folded in this order
+};
+using CohortPtr = std::shared_ptr<const Cohort>;
+
+using StoredSnapshotPtr = std::shared_ptr<const StoredSnapshot>;  ///< null: there is none
+
+/// A version without its evaluation, which may come later.
+using VersionRecordPtr = std::shared_ptr<const VersionRecord>;
+using UpdateRecordPtr = std::shared_ptr<const UpdateRecord>;
+
+/// Who is where, for people.
+struct Roster {
+  std::uint32_t training = 0;  ///< clients with a lease
+  std::uint32_t waiting = 0;   ///< connected without one
+  std::uint32_t lost = 0;      ///< known, not connected
+  std::string waited_for;      ///< holder of the oldest lease, or what the scheduler waits for; empty: nobody
+  double waited_since_s = 0;   ///< on the actor clock
+};
+using RosterPtr = std::shared_ptr<const Roster>;
+
+/// The handles of the run's actors; a new one is sent to all after each restart.
+struct Peers;
+using PeersPtr = std::shared_ptr<const Peers>;
+
+}  // namespace fl
+
+// -- Types that must not leave the process ----------------------------------------------------------------------------
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublicationPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublishedModelPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ValidUpdatePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::TrainedUpdatePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::LeasePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::CohortPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::StoredSnapshotPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::VersionRecordPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
+
+// -- Atoms ------------------------------------------------------------------------------------------------------------
+
+CAF_BEGIN_TYPE_ID_BLOCK(fl_actors, caf::id_block::fl_messages::end)
+
+  // between client and server
+  CAF_ADD_ATOM(fl_actors, fl, hello_atom, "hello")
+  CAF_ADD_ATOM(fl_actors, fl, fetch_atom, "fetch")
+  CAF_ADD_ATOM(fl_actors, fl, commit_atom, "commit")
+  CAF_ADD_ATOM(fl_actors, fl, abandon_atom, "abandon")
+  CAF_ADD_ATOM(fl_actors, fl, nudge_atom, "nudge")
+  CAF_ADD_ATOM(fl_actors, fl, revoke_atom, "revoke")
+  CAF_ADD_ATOM(fl_actors, fl, finish_atom, "finish")
+  CAF_ADD_ATOM(fl_actors, fl, status_atom, "status")
+  CAF_ADD_ATOM(fl_actors, fl, stop_atom, "stop")
+  // within a process
+  CAF_ADD_ATOM(fl_actors, fl, wire_atom, "wire")
+  CAF_ADD_ATOM(fl_actors, fl, join_atom, "joined")
+  CAF_ADD_ATOM(fl_actors, fl, leave_atom, "left")
+  CAF_ADD_ATOM(fl_actors, fl, lease_atom, "lease")
+  CAF_ADD_ATOM(fl_actors, fl, settle_atom, "settle")
+  CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
+  CAF_ADD_ATOM(fl_actors, fl, lost_atom, "lost")
+  CAF_ADD_ATOM(fl_actors, fl, live_atom, "live")
+  CAF_ADD_ATOM(fl_actors, fl, submit_atom, "submit")
+  CAF_ADD_ATOM(fl_actors, fl, publish_atom, "published")
+  CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
+  CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
+  CAF_ADD_ATOM(fl_actors, fl, record_atom, "record")
+  CAF_ADD_ATOM(fl_actors, fl, evaluate_atom, "evaluate")
+  CAF_ADD_ATOM(fl_actors, fl, skip_atom, "skip")
+  CAF_ADD_ATOM(fl_actors, fl, traffic_atom, "traffic")
+  CAF_ADD_ATOM(fl_actors, fl, restart_atom, "restart")
+  CAF_ADD_ATOM(fl_actors, fl, over_atom, "over")
+  CAF_ADD_ATOM(fl_actors, fl, prepare_atom, "prepare")
+  CAF_ADD_ATOM(fl_actors, fl, train_atom, "train")
+  CAF_ADD_ATOM(fl_actors, fl, cancel_atom, "cancel")
+  CAF_ADD_ATOM(fl_actors, fl, begin_atom, "begin")
+
+CAF_END_TYPE_ID_BLOCK(fl_actors)
+
+namespace fl {
+
+// -- Clients and the server ═══════════════════════════════════════════════════════════════════════════════════════════
+// Actor handles travel as caf::actor, which needs no registered type; receivers cast them to the interface named.
+
+/// What the server may say to a client. All are hints: a lost one costs time, never correctness.
+using client_actor = caf::typed_actor<
+    /// There may be work: say Ready again.
+    caf::reacts_to<nudge_atom>,
+    /// Drop this task, for the reason given; its update would be refused.
+    caf::reacts_to<revoke_atom, TaskId, std::string>,
+    /// The run is over, for the reason given.
+    caf::reacts_to<finish_atom, std::string>>;
+
+/// What a client may ask of its session.
+using session_actor = caf::typed_actor<
+    /// "I can work": a task, or why not; an open lease of this client is given again.
+    caf::replies_to<Ready>::with<Assignment>,
+    /// Part of the task's base model: at most `length` bytes from `offset`.
+    caf::replies_to<fetch_atom, TaskId, std::uint64_t, std::uint32_t>::with<Chunk>,
+    /// Announces an update; answers with the offset to begin from (more than 0 resumes a broken upload).
+    caf::replies_to<UploadOffer>::with<std::uint64_t>,
+    /// Part of the announced update, in order; answers with the bytes received so far.
+    caf::replies_to<Chunk>::with<std::uint64_t>,
+    /// The update is complete: check it and hand it on; answers with the decision.
+    caf::replies_to<commit_atom, TaskId>::with<Receipt>,
+    /// "I cannot do this task", and why; the lease goes to someone else.
+    caf::reacts_to<abandon_atom, TaskId, std::string>>;
+
+/// The server's only published actor.
+using gateway_actor = caf::typed_actor<
+    /// A client (second argument: its client_actor) wants to join; answers with the run's terms and its session_actor.
+    caf::replies_to<Hello, caf::actor>::with<Welcome, caf::actor>,
+    /// How the run goes, for `fl_actor_node status`.
+    caf::replies_to<status_atom>::with<RunStatus>,
+    /// Ends the run: drain, save, end; answers with what will happen.
+    caf::replies_to<stop_atom>::with<std::string>,
+    /// New handles of the other actors.
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+// -- Within the server ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A session, as the scheduler, the gateway and clients of the same process see it.
+using local_session_actor = session_actor::extend<
+    /// The whole base model of a task, shared.
+    caf::replies_to<fetch_atom, TaskId>::with<PublishedModelPtr>,
+    /// A whole update, shared: offer, chunks and commit in one.
+    caf::replies_to<submit_atom, TaskId, Epoch, ByteSourcePtr>::with<Receipt>,
+    /// There may be work for the client: pass it on.
+    caf::reacts_to<nudge_atom>,
+    /// The lease is void.
+    caf::reacts_to<revoke_atom, TaskId, std::string>,
+    /// The run is over.
+    caf::reacts_to<finish_atom, std::string>,
+    /// New handles of the other actors.
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// Leases: who trains what, how much, by when. Reads only the actor clock.
+using scheduler_actor = caf::typed_actor<
+    /// A client is connected and this is its session (a local_session_actor), with the lease it held before, if any.
+    caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
+    /// A client's session is gone: its lease stays for `rejoin`, then it is lost.
+    caf::reacts_to<leave_atom, ClientId, caf::actor_addr>,
+    /// Work for a client, or why there is none.
+    caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
+    /// A lease was answered (accepted or refused) or given up (`lost_atom`).
+    caf::reacts_to<settle_atom, ClientId, TaskId>,
+    caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
+    /// A new version to hand out.
+    caf::reacts_to<publish_atom, PublicationPtr>,
+    /// No more leases, the reason; with evaluate.where = "clients" each client first evaluates this last version.
+    caf::replies_to<finish_atom, std::string, PublicationPtr>::with<std::uint32_t>,
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// The owner of the model.
+using aggregator_actor = caf::typed_actor<
+    /// Folds a checked update; answers with the decision.
+    caf::replies_to<submit_atom, ValidUpdatePtr>::with<Receipt>,
+    /// The tasks of the next version, in the order to fold; an open cohort is begun anew.
+    caf::reacts_to<cohort_atom, CohortPtr>,
+    /// This task of the cohort will not be answered.
+    caf::reacts_to<lost_atom, TaskId>,
+    /// How many clients take part now: bounds the goal of the next buffer.
+    caf::reacts_to<live_atom, std::uint32_t>,
+    /// A version's quality: may reach run.target_accuracy.
+    caf::reacts_to<Evaluation>,
+    /// Takes no more updates, saves its state and answers with the last version.
+    caf::replies_to<stop_atom, std::string>::with<PublicationPtr>,
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// Makes things durable. Blocks: detached in production.
+using checkpointer_actor = caf::typed_actor<
+    /// The newest good snapshot, or null.
+    caf::replies_to<restore_atom>::with<StoredSnapshotPtr>,
+    /// Writes a snapshot; answers with its version once it is on disk.
+    caf::replies_to<save_atom, StoredSnapshotPtr>::with<Version>,
+    /// A decided update: written with the others of its version.
+    caf::reacts_to<record_atom, UpdateRecordPtr>,
+    /// A version is closed: what was recorded goes to the store.
+    caf::reacts_to<publish_atom, Version>,
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// Measures versions on held-out data, on a worker or on the clients.
+using evaluator_actor = caf::typed_actor<
+    /// A new version: evaluated if it is due; when it is behind, only the newest waiting one is.
+    caf::reacts_to<publish_atom, PublicationPtr>,
+    /// Evaluates this version in any case; answers when done.
+    caf::replies_to<evaluate_atom, PublicationPtr>::with<Evaluation>,
+    /// A client's answer for its own validation split.
+    caf::reacts_to<Evaluation, ClientId>,
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// Counts, writes metrics.jsonl in the order of versions, and answers how the run goes.
+using metrics_actor = caf::typed_actor<
+    /// An update was decided on.
+    caf::reacts_to<UpdateRecordPtr>,
+    /// A version was made; its line is written when it has been evaluated or will not be.
+    caf::reacts_to<VersionRecordPtr>,
+    caf::reacts_to<Evaluation>,
+    /// This version will not be evaluated.
+    caf::reacts_to<skip_atom, Version>,
+    /// The run goes on from this version: later ones are forgotten.
+    caf::reacts_to<restore_atom, Version>,
+    caf::reacts_to<RosterPtr>,
+    /// Bytes received from and sent to clients.
+    caf::reacts_to<traffic_atom, std::uint64_t, std::uint64_t>,
+    /// An actor was restarted: its id.
+    caf::reacts_to<restart_atom, std::string>,
+    /// The run begins to count (first lease) or is being ended ("stopping", "finished").
+    caf::reacts_to<begin_atom>,
+    caf::reacts_to<status_atom, std::string>,
+    caf::replies_to<status_atom>::with<RunStatus>,
+    /// Writes every line that waits and answers with the final counts.
+    caf::replies_to<stop_atom>::with<VersionRecordPtr>,
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+// -- Within the client ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A client, as its own process sees it.
+using local_client_actor = client_actor::extend<
+    caf::reacts_to<wire_atom, PeersPtr>>;
+
+/// Trains on the client's own data. The computing itself happens on the worker pool.
+using trainer_actor = caf::typed_actor<
+    /// Loads the data and the model that the welcome names; answers with what there is.
+    caf::replies_to<prepare_atom, Welcome>::with<Ready>,
+    /// Trains (or evaluates) from a base; answers with the encoded update, after the time that the client's speed makes
+    /// of it.
+    caf::replies_to<train_atom, Task, ByteSourcePtr>::with<TrainedUpdatePtr>,
+    /// Stop working on this task; its request is answered with `cancelled`.
+    caf::reacts_to<cancel_atom, TaskId>>;
+
+// -- Above all ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Starts, wires, watches, restarts and stops the others (actors/supervisor.hpp).
+using supervisor_actor = caf::typed_actor<
+    /// Starts the children in order, wires them, and answers when they stand.
+    caf::replies_to<begin_atom>::with<bool>,
+    /// Stops the children in reverse order, each within its grace; answers when all are gone.
+    caf::replies_to<stop_atom>::with<bool>>;
+
+struct Peers {
+  checkpointer_actor checkpointer;
+  metrics_actor metrics;
+  evaluator_actor evaluator;
+  scheduler_actor scheduler;
+  aggregator_actor aggregator;
+  gateway_actor gateway;
+  std::vector<trainer_actor> trainers;  ///< by client index; of this process
+  /// Told (over_atom, reason) when a goal is reached or a stop asked for, and (lost_atom, reason) when the run failed.
+  caf::actor node;
+};
+
+}  // namespace fl

@@ -1,0 +1,67 @@
+// Settings of the actors. Each struct says what its actor needs; only runtime/config knows the file format.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "messages/training.hpp"
+#include "messages/types.hpp"
+
+namespace fl {
+
+using Seconds = std::chrono::duration<double>;
+
+/// When a run ends: at the first goal that is reached. 0 means no limit.
+struct GoalOptions {
+  Version max_versions = 10;
+  std::uint64_t max_updates = 0;
+  Seconds max_seconds{0};      ///< since the start, summed over resumes
+  double target_accuracy = 0;  ///< in [0, 1]
+};
+
+/// Who is given work, how much, and until when.
+struct SchedulerOptions {
+  bool synchronous = false;          ///< cohorts, see fl::is_synchronous
+  std::uint32_t clients_count = 3;
+  double fraction = 1;               ///< of clients_count in a synchronous cohort, in (0, 1]
+  std::uint32_t min_clients = 0;     ///< that must be there before the first lease; 0: clients_count when synchronous, else 1
+  Seconds task_timeout{3600};        ///< a lease runs out after this; 0: never
+  Seconds rejoin{15};                ///< a vanished client keeps its lease so long
+  std::uint64_t seed = 1;
+  TrainingSettings training;
+};
+
+/// Where and how often versions are evaluated.
+struct EvaluationOptions {
+  std::uint64_t every = 1;  ///< versions; 0: only the last
+  bool on_clients = false;  ///< evaluate.where = "clients"
+};
+
+/// How crashed actors come back (see actors/restart_policy.hpp).
+struct SupervisionOptions {
+  std::uint32_t max_restarts = 5;             ///< of one actor within `period`; more ends the run
+  Seconds period{60};
+  std::chrono::milliseconds backoff_min{100}; ///< before the first restart; doubles each time
+  std::chrono::milliseconds backoff_max{10'000};
+  double jitter = 0.2;                        ///< the wait varies by this share, in [0, 1)
+  std::chrono::milliseconds grace{5'000};     ///< for an actor to stop by itself before it is killed
+};
+
+/// One client.
+struct ClientOptions {
+  std::string name;                  ///< unique in the federation
+  bool in_process = true;            ///< models and updates are shared by pointer, not sent in chunks
+  std::string host;                  ///< of the aggregator, when not in_process
+  std::uint16_t port = 4242;
+  double speed = 1;                  ///< multiplies the task's time: 10 takes ten times as long; on the real clock the
+                                     ///< difference is waited
+  double dropout = 0;                ///< probability that a task is given up, in [0, 1)
+  Seconds request_timeout{60};       ///< for one answer of the server
+  Seconds reconnect{0};              ///< how long to keep trying to connect; 0: for ever
+  std::chrono::milliseconds backoff_min{200};
+  std::chrono::milliseconds backoff_max{15'000};
+};
+
+}  // namespace fl

@@ -1,0 +1,112 @@
+// Where a run is kept, as the actors see it: an interface, so that they can be tested with one in memory. The real one
+// is runtime/run_store.hpp (SQLite beside snapshot files).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "learning/aggregation/aggregation.hpp"
+#include "messages/types.hpp"
+
+namespace fl {
+
+/// How the server decided on one update.
+struct UpdateRecord {
+  TaskId task = 0;
+  Epoch epoch = 0;
+  ClientId client = 0;
+  Version base = 0;
+  Version folded_into = 0;      ///< the version it became part of; 0 when refused
+  ec decision = ec::none;       ///< none: accepted
+  std::uint64_t samples = 0;
+  std::uint64_t staleness = 0;
+  double weight = 0;
+  double train_loss = 0;
+  double train_seconds = 0;
+  double norm = 0;              ///< L2 of the delta
+  std::uint64_t bytes = 0;      ///< encoded
+  double time_s = 0;            ///< since the run's start
+};
+
+/// Counts over the whole run, resumes included. Kept with each version, so a resume from it goes on counting.
+struct RunTotals {
+  std::uint64_t updates_accepted = 0;
+  std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)
+  double staleness_sum = 0;
+  std::uint64_t staleness_max = 0;
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::uint64_t restarts = 0;
+  double wall_seconds = 0;
+};
+
+/// One version, as a line of metrics.jsonl.
+struct VersionRecord {
+  Version version = 0;
+  double time_s = 0;                     ///< since the first lease, summed over resumes
+  std::optional<double> virtual_s;
+  std::uint64_t updates = 0;             ///< folded into this version
+  double train_loss = 0;                 ///< mean over its updates, weighted by samples
+  double staleness_mean = 0;             ///< over its updates
+  std::optional<double> eval_loss;       ///< none: not evaluated
+  std::optional<double> eval_accuracy;
+  RunTotals totals;                      ///< after this version
+};
+
+struct ClientRecord {
+  ClientId client = 0;
+  std::string name;
+  std::uint64_t samples = 0;
+  std::vector<std::uint64_t> label_histogram;
+};
+
+/// A snapshot as loaded.
+struct StoredSnapshot {
+  AggregationState state;
+  TaskId next_task = 1;
+};
+
+/// Thread-safe; every call blocks until it is done.
+class RunStorage {
+ public:
+  virtual ~RunStorage() = default;
+
+  /// The client's index: what its name was bound to before, else the lowest free one below `clients_count`.
+  /// Fails with `hello_refused` when all are taken.
+  virtual Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count) = 0;
+  virtual Result<void> save_client(const ClientRecord& client) = 0;
+
+  /// Writes a snapshot atomically and forgets old ones beyond the number to keep.
+  virtual Result<void> save_snapshot(const AggregationState& state, TaskId next_task) = 0;
+
+  /// The newest snapshot that is whole; none when there is none. Damaged ones are skipped and said so in the log.
+  /// `layout` is what the arrays must fit.
+  virtual Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) = 0;
+
+  /// Adds decided updates, in one transaction.
+  virtual Result<void> save_updates(std::span<const UpdateRecord> updates) = 0;
+
+  /// Adds a version to the store and its line to metrics.jsonl. Versions come in rising order.
+  virtual Result<void> save_version(const VersionRecord& version) = 0;
+
+  /// Forgets versions, updates and lines above `version`, and returns the totals at that version (zeros at none).
+  virtual Result<RunTotals> roll_back(Version version) = 0;
+
+  /// Best accuracy of any stored version; none when none was evaluated.
+  virtual std::optional<double> best_accuracy() = 0;
+
+  /// A number never given before in this run: each life of the scheduler takes one.
+  virtual Result<Epoch> next_epoch() = 0;
+
+  /// Where uploads in progress and models being downloaded may be put on disk; empty: keep them in memory.
+  virtual std::string transfer_folder() const = 0;
+};
+
+using RunStoragePtr = std::shared_ptr<RunStorage>;
+
+}  // namespace fl

@@ -1,0 +1,86 @@
+#include "learning/aggregation/validation.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include "learning/kernels.hpp"
+
+namespace fl {
+
+namespace {
+
+std::string_view section_name(bool whole_model) { return whole_model ? "model" : "delta"; }
+
+Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expected) {
+  if (info.task != expected.task || info.epoch != expected.epoch || info.client != expected.client ||
+      info.base != expected.base)
+    return fail(ec::unknown_lease, "the update says it answers task " + std::to_string(info.task) + " of client " +
+                                       std::to_string(info.client) + " from version " + std::to_string(info.base) +
+                                       ", but the lease is task " + std::to_string(expected.task) + " of client " +
+                                       std::to_string(expected.client) + " from version " +
+                                       std::to_string(expected.base));
+  if (info.samples == 0 || info.samples > expected.max_samples)
+    return fail(ec::bad_claim, "the update claims " + std::to_string(info.samples) +
+                                   " training samples; the client declared " + std::to_string(expected.max_samples));
+  const auto& evaluation = info.base_evaluation;
+  if (!std::isfinite(info.train_loss) || !std::isfinite(info.train_seconds) || !std::isfinite(evaluation.loss) ||
+      !(evaluation.accuracy >= 0 && evaluation.accuracy <= 1))
+    return fail(ec::bad_claim, "the update's loss, time or evaluation is not a possible number; "
+                               "a lower train.learning_rate keeps training from diverging");
+  return {};
+}
+
+}  // namespace
+
+Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected) {
+  auto decoded = decode_header(*blob);
+  if (!decoded) return tl::unexpected(decoded.error());
+  const auto& envelope = decoded->envelope;
+  const auto* info = std::get_if<UpdateInfo>(&envelope.content);
+  if (info == nullptr) return fail(ec::corrupt_data, "the blob is not an update");
+  if (envelope.layout_fingerprint != expected.layout->fingerprint())
+    return fail(ec::layout_mismatch, "the update is of another model; client and server need the same model.name");
+  if (auto ok = check_claims(*info, expected); !ok) return tl::unexpected(ok.error());
+  const auto* section = envelope.find(section_name(expected.whole_model));
+  if (section == nullptr || section->codec != "none" || section->values != expected.layout->size())
+    return fail(ec::wrong_length, "the update must hold one dense section \"" +
+                                      std::string(section_name(expected.whole_model)) + "\" of " +
+                                      std::to_string(expected.layout->size()) + " values");
+  auto update = ValidUpdate{*info, {blob, decoded->payload_offset + section->offset, section->values}, 0, blob->size()};
+  auto sum_of_squares = 0.0;
+  auto finite = true;
+  auto read = kernels::visit_floats(*blob, update.payload.offset, update.payload.count,
+                                    [&](std::uint64_t, std::span<const float> values) {
+                                      finite = finite && kernels::all_finite(values);
+                                      sum_of_squares += kernels::sum_of_squares(values);
+                                    });
+  if (!read) return tl::unexpected(read.error());
+  if (!finite)
+    return fail(ec::not_finite, "the update holds values that are not finite numbers; "
+                                "a lower train.learning_rate keeps training from diverging");
+  update.norm = std::sqrt(sum_of_squares);
+  return update;
+}
+
+std::span<float> UpdateBlob::values() {
+  auto bytes = buffer.span().subspan(payload_offset);
+  return {reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model) {
+  auto envelope = Envelope();
+  envelope.layout_fingerprint = layout.fingerprint();
+  envelope.content = info;
+  auto section = Section();
+  section.name = section_name(whole_model);
+  section.values = layout.size();
+  section.size_bytes = layout.size_bytes();
+  envelope.sections = {section};
+  place_sections(envelope.sections);
+  const auto header = encode_header(envelope);
+  auto blob = UpdateBlob{AlignedBuffer(header.size() + layout.size_bytes()), header.size()};
+  std::memcpy(blob.buffer.data(), header.data(), header.size());
+  return blob;
+}
+
+}  // namespace fl

@@ -1,0 +1,41 @@
+// What an update must be before it may touch the model: the right model, the right length, finite numbers, no lies that
+// can be seen. Runs in the session, off the aggregator.
+#pragma once
+
+#include "learning/aggregation/aggregation.hpp"
+#include "messages/envelope.hpp"
+
+namespace fl {
+
+/// An update that was checked.
+struct ValidUpdate {
+  UpdateInfo info;
+  UpdatePayload payload;
+  double norm = 0;  ///< L2, of what travelled
+  std::uint64_t encoded_bytes = 0;
+};
+
+/// What the update must answer.
+struct UpdateExpectation {
+  LayoutPtr layout;
+  bool whole_model = false;          ///< FedAsync sends x_i instead of Δ_i
+  TaskId task = 0;
+  Epoch epoch = 0;
+  ClientId client = 0;
+  Version base = 0;
+  std::uint64_t max_samples = 0;     ///< what the client said it has
+};
+
+/// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`, `unsupported_format`,
+/// `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.
+Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected);
+
+/// Encodes an update as a blob whose payload is yet to be written: `values` floats at `payload_offset`.
+struct UpdateBlob {
+  AlignedBuffer buffer;
+  std::uint64_t payload_offset = 0;
+  std::span<float> values();
+};
+UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model);
+
+}  // namespace fl

@@ -1,0 +1,108 @@
+// The built-in networks.
+//
+//   simple_cnn   the tutorial's CNN: two 3 × 3 convolutions, one pooling, 128 hidden units     1,199,882
+//   parameters mcmahan_cnn  the CNN of McMahan 2017: two 5 × 5 "same" convolutions, each pooled, 512
+//   1,663,370 mlp_2nn      the 2NN of McMahan 2017: two hidden layers of 200 199,210 for 784 inputs logistic
+//   one linear layer: multinomial logistic regression
+//
+// ReLU stands behind max-pooling, not before it: relu(max(x)) = max(relu(x)) in value and gradient, for a
+// quarter of the work.
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "learning/torch/network.hpp"
+
+namespace fl {
+
+namespace {
+
+const auto kImage = std::vector<std::int64_t>{1, 28, 28};
+
+Layer convolution(std::string name, std::int64_t in, std::int64_t out, std::int64_t kernel,
+                  std::int64_t padding) {
+  return {LayerKind::convolution, std::move(name), in, out, kernel, padding};
+}
+
+Layer linear(std::string name, std::int64_t in, std::int64_t out) {
+  return {LayerKind::linear, std::move(name), in, out};
+}
+
+const Layer relu = {LayerKind::relu};
+const Layer max_pool = {LayerKind::max_pool};
+const Layer flatten = {LayerKind::flatten};
+
+std::vector<Layer> simple_cnn(std::int64_t classes) {
+  return {convolution("conv1", 1, 32, 3, 0),
+          relu,  // [N, 32, 26, 26]
+          convolution("conv2", 32, 64, 3, 0),
+          max_pool,
+          relu,
+          flatten,  // [N, 64, 12, 12]
+          linear("fc1", 64 * 12 * 12, 128),
+          relu,
+          linear("fc2", 128, classes)};
+}
+
+std::vector<Layer> mcmahan_cnn(std::int64_t classes) {
+  return {convolution("conv1", 1, 32, 5, 2),
+          max_pool,
+          relu,  // [N, 32, 14, 14]
+          convolution("conv2", 32, 64, 5, 2),
+          max_pool,
+          relu,
+          flatten,  // [N, 64, 7, 7]
+          linear("fc1", 64 * 7 * 7, 512),
+          relu,
+          linear("fc2", 512, classes)};
+}
+
+std::vector<Layer> mlp_2nn(std::int64_t inputs, std::int64_t classes) {
+  return {flatten, linear("fc1", inputs, 200), relu, linear("fc2", 200, 200),
+          relu,    linear("fc3", 200, classes)};
+}
+
+std::vector<Layer> logistic(std::int64_t inputs, std::int64_t classes) {
+  return {flatten, linear("fc", inputs, classes)};
+}
+
+std::string text_of(const std::vector<std::int64_t>& shape) {
+  auto text = std::string("[");
+  for (const auto extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+  return text + "]";
+}
+
+}  // namespace
+
+Result<Network> make_network(const TrainerOptions& options) {
+  const auto& model = options.model;
+  const auto classes = static_cast<std::int64_t>(options.classes);
+  if (classes < 2) {
+    return fail(ec::bad_config, "the model '" + model + "' needs at least 2 classes, and the data has " +
+                                    std::to_string(classes));
+  }
+  if (model == "simple_cnn" || model == "mcmahan_cnn") {
+    if (!options.sample_shape.empty() && options.sample_shape != kImage) {
+      return fail(ec::bad_config, "model.name '" + model + "' takes samples of shape " + text_of(kImage) +
+                                      ", and the data has " + text_of(options.sample_shape) +
+                                      "; choose 'mlp_2nn' or 'logistic', which take any");
+    }
+    return Network(model == "simple_cnn" ? simple_cnn(classes) : mcmahan_cnn(classes), kImage, classes);
+  }
+  if (model == "mlp_2nn" || model == "logistic") {
+    const auto& shape = options.sample_shape;
+    if (shape.empty() || std::any_of(shape.begin(), shape.end(), [](auto extent) { return extent < 1; })) {
+      return fail(ec::bad_config, "model.name '" + model +
+                                      "' takes its input size from the data, whose samples have " +
+                                      "the shape " + text_of(shape));
+    }
+    const auto inputs = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+    return Network(model == "mlp_2nn" ? mlp_2nn(inputs, classes) : logistic(inputs, classes), shape, classes);
+  }
+  return fail(ec::bad_config,
+              "model.name '" + model +
+                  "' is unknown to the torch trainer; choose 'simple_cnn', 'mcmahan_cnn', 'mlp_2nn' or "
+                  "'logistic' (or 'flat' with train.backend = 'echo')");
+}
+
+}  // namespace fl

@@ -1,0 +1,135 @@
+#include "learning/torch/torch_trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "learning/torch/jobs.hpp"
+#include "learning/torch/torch_export.hpp"
+
+namespace fl {
+
+namespace {
+
+Result<void> check(const TrainingSettings& settings) {
+  const auto refuse = [](const std::string& text) { return fail(ec::bad_config, "train." + text); };
+  if (settings.batch_size == 0) return refuse("batch_size must be at least 1");
+  if (settings.steps == 0 && settings.epochs == 0) return refuse("epochs must be at least 1 when train.steps is 0");
+  if (!(settings.learning_rate > 0) || !std::isfinite(settings.learning_rate)) {
+    return refuse("learning_rate must be above 0, not " + std::to_string(settings.learning_rate));
+  }
+  if (!(settings.momentum >= 0 && settings.momentum < 1)) {
+    return refuse("momentum must be in [0, 1), not " + std::to_string(settings.momentum));
+  }
+  if (settings.nesterov && settings.momentum == 0) return refuse("nesterov needs train.momentum above 0");
+  if (!(settings.weight_decay >= 0) || !std::isfinite(settings.weight_decay)) {
+    return refuse("weight_decay must be 0 or more, not " + std::to_string(settings.weight_decay));
+  }
+  if (!(settings.proximal_mu >= 0) || !std::isfinite(settings.proximal_mu)) {
+    return refuse("proximal_mu must be 0 or more, not " + std::to_string(settings.proximal_mu));
+  }
+  if (settings.optimizer != "sgd" && settings.optimizer != "adam") {
+    return refuse("optimizer '" + settings.optimizer + "' is unknown; choose 'sgd' or 'adam'");
+  }
+  if (settings.optimizer == "adam" && settings.momentum > 0) return refuse("momentum belongs to 'sgd', not to 'adam'");
+  return {};
+}
+
+Result<void> check(const Network& network, const ParametersPtr& model) {
+  if (model && model->layout() && *model->layout() == *network.layout()) return {};
+  return fail(ec::layout_mismatch, "the parameters given have another layout than the trainer's model (" +
+                                       std::to_string(network.layout()->size()) + " floats)");
+}
+
+Result<void> check(const Network& network, const std::shared_ptr<const DataView>& data) {
+  if (!data || !data->dataset || data->size() == 0) return fail(ec::bad_data, "there are no samples");
+  const auto& dataset = *data->dataset;
+  if (dataset.sample_shape() != network.sample_shape()) {
+    return fail(ec::bad_data, "the samples have another shape than the model takes");
+  }
+  for (const auto row : data->rows) {
+    if (row >= dataset.size()) {
+      return fail(ec::bad_data, "row " + std::to_string(row) + " is beyond the dataset's " +
+                                    std::to_string(dataset.size()) + " samples");
+    }
+    const auto label = dataset.label(row);
+    if (label < 0 || label >= network.classes()) {
+      return fail(ec::bad_data, "row " + std::to_string(row) + " has the label " + std::to_string(label) +
+                                    ", and the model has classes 0 to " + std::to_string(network.classes() - 1));
+    }
+  }
+  return {};
+}
+
+class TorchTrainer final : public Trainer {
+ public:
+  TorchTrainer(Network network, at::Device device, at::ScalarType precision, std::uint32_t threads)
+      : pool_(std::make_shared<WorkspacePool>(std::move(network), device, precision)), threads_(threads) {}
+
+  const LayoutPtr& layout() const override { return pool_->network().layout(); }
+
+  Parameters initial_parameters(std::uint64_t seed) const override {
+    return pool_->network().initial_parameters(seed);
+  }
+
+  Result<std::unique_ptr<TrainingJob>> train(const TrainingSettings& settings, ParametersPtr base,
+                                             std::shared_ptr<const DataView> data,
+                                             std::uint64_t stream_seed) const override {
+    auto checked = check(settings)
+                       .and_then([&] { return check(pool_->network(), base); })
+                       .and_then([&] { return check(pool_->network(), data); });
+    if (!checked) return tl::unexpected(checked.error());
+    return std::make_unique<TorchTrainingJob>(pool_, threads_, settings, std::move(base), std::move(data),
+                                              stream_seed);
+  }
+
+  Result<std::unique_ptr<EvaluationJob>> evaluate(ParametersPtr model,
+                                                  std::shared_ptr<const DataView> data) const override {
+    auto checked = check(pool_->network(), model).and_then([&] { return check(pool_->network(), data); });
+    if (!checked) return tl::unexpected(checked.error());
+    return std::make_unique<TorchEvaluationJob>(pool_, threads_, std::move(model), std::move(data));
+  }
+
+  Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file) const override {
+    if (!model.layout() || *model.layout() != *layout()) {
+      return fail(ec::layout_mismatch, "the parameters given have another layout than the trainer's model");
+    }
+    return write_torchscript(pool_->network(), model, file);
+  }
+
+ private:
+  std::shared_ptr<WorkspacePool> pool_;
+  std::uint32_t threads_;
+};
+
+Result<at::Device> device_named(const std::string& name) {
+  const auto has_cuda = torch::cuda::is_available();
+  if (name == "cpu" || (name == "auto" && !has_cuda)) return at::Device(at::kCPU);
+  if (name == "auto") return at::Device(at::kCUDA);
+  if (name != "cuda") {
+    return fail(ec::bad_config, "train.device '" + name + "' is unknown; choose 'auto', 'cpu' or 'cuda'");
+  }
+  if (!has_cuda) return fail(ec::bad_config, "train.device is 'cuda', and torch finds no CUDA device; choose 'auto'");
+  return at::Device(at::kCUDA);
+}
+
+Result<at::ScalarType> precision_named(const std::string& name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  return fail(ec::bad_config, "train.precision '" + name + "' is unknown; choose 'fp32' or 'bf16'");
+}
+
+}  // namespace
+
+Result<TrainerPtr> make_torch_trainer(const TrainerOptions& options) {
+  if (options.threads == 0) return fail(ec::bad_config, "train.threads must be at least 1");
+  auto network = make_network(options);
+  if (!network) return tl::unexpected(network.error());
+  const auto device = device_named(options.device);
+  if (!device) return tl::unexpected(device.error());
+  const auto precision = precision_named(options.precision);
+  if (!precision) return tl::unexpected(precision.error());
+  return std::make_shared<TorchTrainer>(std::move(*network), *device, *precision, options.threads);
+}
+
+}  // namespace fl

@@ -1,0 +1,69 @@
+#include <algorithm>
+
+#include "learning/kernels.hpp"
+#include "learning/torch/jobs.hpp"
+#include "learning/torch/thread_limits.hpp"
+
+namespace fl {
+
+using Clock = std::chrono::steady_clock;
+
+TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads,
+                                   const TrainingSettings& settings, ParametersPtr base,
+                                   std::shared_ptr<const DataView> data, std::uint64_t stream_seed)
+    : pool_(std::move(pool)),
+      threads_(threads),
+      settings_(settings),
+      base_(std::move(base)),
+      data_(std::move(data)),
+      order_(data_->rows, settings.batch_size, stream_seed),
+      steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {}
+
+bool TorchTrainingJob::run_slice(Clock::time_point until) {
+  const auto started = Clock::now();
+  limit_threads(threads_);
+  if (!workspace_ && steps_ == 0) begin();
+  while (steps_ < steps_wanted_) {
+    step();
+    if (Clock::now() >= until) break;
+  }
+  report_.samples = order_.distinct_rows();
+  report_.steps = steps_;
+  report_.train_loss = loss_sum_.item<double>() / static_cast<double>(steps_);  // waits for the device
+  report_.compute_seconds += std::chrono::duration<double>(Clock::now() - started).count();
+  return steps_ == steps_wanted_;
+}
+
+void TorchTrainingJob::begin() {
+  workspace_ = pool_->borrow();
+  workspace_->load(*base_, settings_.proximal_mu > 0);
+  optimizer_.emplace(settings_, *workspace_);
+  loss_sum_ = at::zeros({}, at::device(pool_->device()).dtype(at::kDouble));
+}
+
+void TorchTrainingJob::step() {
+  const auto grad_mode = at::AutoGradMode(true);
+  auto& batch = workspace_->batch;
+  batch.gather(*data_->dataset, order_.next());
+  const auto logits = pool_->network().forward(batch.features().to(pool_->precision()), workspace_->weights);
+  const auto loss = at::cross_entropy_loss(logits.to(at::kFloat), batch.labels());
+  optimizer_->step(torch::autograd::grad({loss}, workspace_->weights));
+  loss_sum_.add_(loss.detach());
+  ++steps_;
+}
+
+TrainingReport TorchTrainingJob::report() const { return report_; }
+
+void TorchTrainingJob::write_update(std::span<float> out, bool whole_model) {
+  const auto trained = workspace_->parameters.flat().to(at::kCPU);
+  const auto values = std::span<const float>(trained.data_ptr<float>(), out.size());
+  if (whole_model) {
+    std::copy(values.begin(), values.end(), out.begin());
+  } else {
+    kernels::subtract(out, values, base_->values());
+  }
+  optimizer_.reset();
+  workspace_.reset();
+}
+
+}  // namespace fl

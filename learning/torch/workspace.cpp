@@ -1,0 +1,83 @@
+#include "learning/torch/workspace.hpp"
+
+#include <utility>
+
+namespace fl {
+
+void FlatModel::allocate() {
+  if (flat_.defined()) return;
+  flat_ = at::empty({static_cast<std::int64_t>(layout_->size())}, at::device(device_).dtype(at::kFloat));
+  views = views_of(flat_, *layout_);
+}
+
+void FlatModel::load(const Parameters& values) {
+  allocate();
+  flat_.copy_(tensor_over(values.values()));
+}
+
+void FlatModel::clear() {
+  allocate();
+  flat_.zero_();
+}
+
+void Batch::gather(const Dataset& dataset, std::span<const std::uint32_t> rows) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  if (!feature_memory_.defined() || feature_memory_.size(0) < count) {
+    auto shape = std::vector<std::int64_t>{count};
+    shape.insert(shape.end(), shape_.begin(), shape_.end());
+    feature_memory_ = at::empty(shape, at::kFloat);
+    label_memory_ = at::empty({count}, at::kLong);
+  }
+  features_ = feature_memory_.narrow(0, 0, count);
+  labels_ = label_memory_.narrow(0, 0, count);
+  dataset.gather(rows, {features_.data_ptr<float>(), static_cast<std::size_t>(features_.numel())},
+                 {labels_.data_ptr<std::int64_t>(), rows.size()});
+  features_ = features_.to(device_);
+  labels_ = labels_.to(device_);
+}
+
+Workspace::Workspace(const Network& network, at::Device device, at::ScalarType precision)
+    : parameters(network.layout(), device),
+      base(network.layout(), device),
+      first_moment(network.layout(), device),
+      second_moment(network.layout(), device),
+      batch(network.sample_shape(), device),
+      layout_(network.layout()),
+      precision_(precision) {}
+
+void Workspace::load(const Parameters& base_values, bool keep_base) {
+  const auto no_grad = at::NoGradGuard();
+  parameters.load(base_values);
+  if (keep_base) base.load(base_values);
+  if (weights.empty()) {
+    if (precision_ != at::kFloat) rounded_ = at::empty_like(parameters.flat(), precision_);
+    for (const auto& view : views_of(rounded_.defined() ? rounded_ : parameters.flat(), *layout_)) {
+      weights.push_back(view.detach().set_requires_grad(true));
+    }
+  }
+  refresh_weights();
+}
+
+void Workspace::refresh_weights() {
+  const auto no_grad = at::NoGradGuard();
+  if (rounded_.defined()) rounded_.copy_(parameters.flat());
+}
+
+WorkspacePool::WorkspacePool(Network network, at::Device device, at::ScalarType precision)
+    : network_(std::move(network)), device_(device), precision_(precision) {}
+
+WorkspacePool::Loan WorkspacePool::borrow() {
+  const auto lock = std::scoped_lock(mutex_);
+  auto back = Return{shared_from_this()};
+  if (free_.empty()) return {new Workspace(network_, device_, precision_), std::move(back)};
+  auto workspace = std::move(free_.back());
+  free_.pop_back();
+  return {workspace.release(), std::move(back)};
+}
+
+void WorkspacePool::Return::operator()(Workspace* workspace) const {
+  const auto lock = std::scoped_lock(pool->mutex_);
+  pool->free_.emplace_back(workspace);
+}
+
+}  // namespace fl

@@ -1,0 +1,109 @@
+// The memory one training job needs, kept for the next job when it ends.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "learning/data/dataset.hpp"
+#include "learning/parameters.hpp"
+#include "learning/torch/network.hpp"
+
+namespace fl {
+
+/// Float32 values of a whole model on the device: one flat tensor, and a view of it for each entry of the
+/// layout. Takes memory when first loaded or cleared.
+class FlatModel {
+ public:
+  FlatModel(LayoutPtr layout, at::Device device) : layout_(std::move(layout)), device_(device) {}
+
+  void load(const Parameters& values);
+  void clear();
+
+  const at::Tensor& flat() const { return flat_; }
+  std::vector<at::Tensor> views;
+
+ private:
+  void allocate();
+
+  LayoutPtr layout_;
+  at::Device device_;
+  at::Tensor flat_;
+};
+
+/// One batch of samples, gathered into memory that is taken once.
+class Batch {
+ public:
+  Batch(std::vector<std::int64_t> sample_shape, at::Device device)
+      : shape_(std::move(sample_shape)), device_(device) {}
+
+  /// Copies the rows; `features` and `labels` hold them until the next call.
+  void gather(const Dataset& dataset, std::span<const std::uint32_t> rows);
+
+  const at::Tensor& features() const { return features_; }  ///< [N, sample shape…], float32, on the device
+  const at::Tensor& labels() const { return labels_; }      ///< [N], int64, on the device
+
+ private:
+  std::vector<std::int64_t> shape_;
+  at::Device device_;
+  at::Tensor feature_memory_;  ///< [capacity, sample shape…], on the host
+  at::Tensor label_memory_;    ///< [capacity], on the host
+  at::Tensor features_;
+  at::Tensor labels_;
+};
+
+/// What a training job computes with. The forward pass uses `weights`, the optimiser changes `parameters`: in
+/// fp32 they are the same memory, in bf16 `weights` is a rounded copy, so that small steps are not lost to
+/// rounding.
+struct Workspace {
+  Workspace(const Network& network, at::Device device, at::ScalarType precision);
+
+  /// Begins at `base`; keeps it on the device when `keep_base` (FedProx).
+  void load(const Parameters& base_values, bool keep_base);
+
+  /// Makes `weights` follow `parameters`.
+  void refresh_weights();
+
+  FlatModel parameters;
+  FlatModel base;
+  FlatModel first_moment;
+  FlatModel second_moment;
+  std::vector<at::Tensor> weights;  ///< leaves of autograd, in the order of the layout
+  Batch batch;
+
+ private:
+  LayoutPtr layout_;
+  at::ScalarType precision_;
+  at::Tensor rounded_;  ///< flat, in bf16; undefined in fp32
+};
+
+/// Lends workspaces and takes them back: there are never more than jobs under way at once. Thread-safe.
+class WorkspacePool : public std::enable_shared_from_this<WorkspacePool> {
+ public:
+  WorkspacePool(Network network, at::Device device, at::ScalarType precision);
+
+  struct Return {
+    std::shared_ptr<WorkspacePool> pool;
+    void operator()(Workspace* workspace) const;
+  };
+  using Loan = std::unique_ptr<Workspace, Return>;
+
+  Loan borrow();
+
+  const Network& network() const { return network_; }
+  at::Device device() const { return device_; }
+  at::ScalarType precision() const { return precision_; }
+
+ private:
+  const Network network_;
+  const at::Device device_;
+  const at::ScalarType precision_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Workspace>> free_;
+};
+
+}  // namespace fl

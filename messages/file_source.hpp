@@ -1,0 +1,65 @@
+// Bytes in files: read in parts without holding them in memory, and received in order.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "messages/bytes.hpp"
+
+namespace fl {
+
+/// A file descriptor that closes itself.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  FileDescriptor(FileDescriptor&& other) noexcept;
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor();
+
+  int get() const { return descriptor_; }
+  explicit operator bool() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// "no such file or directory" and its like for the current errno, with the path.
+Error system_error(const std::string& what, const std::filesystem::path& path);
+
+/// A readable file.
+class FileSource final : public ByteSource {
+ public:
+  static Result<std::shared_ptr<const FileSource>> open(const std::filesystem::path& path);
+  FileSource(FileDescriptor file, std::uint64_t size, std::filesystem::path path);
+
+  std::uint64_t size() const override { return size_; }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
+
+ private:
+  FileDescriptor file_;
+  std::uint64_t size_;
+  std::filesystem::path path_;  ///< for messages
+};
+
+/// A file without a name, of stated size, that is filled and then read; its space is freed with the last reader.
+/// Space is taken when it is made, so a full disk is noticed before the first byte travels.
+class FileSink {
+ public:
+  static Result<FileSink> create(const std::filesystem::path& folder, std::uint64_t size);
+
+  Result<void> write(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Ends writing: the same file, to read.
+  std::shared_ptr<const FileSource> finish() &&;
+
+ private:
+  FileSink(FileDescriptor file, std::uint64_t size, std::filesystem::path path);
+  FileDescriptor file_;
+  std::uint64_t size_ = 0;
+  std::filesystem::path path_;
+};
+
+}  // namespace fl
