@@ -13,7 +13,8 @@
 
 namespace fl {
 
-/// Immutable samples x [N, shape…] with one class label each. Stored compactly: MNIST as bytes, a quarter of float32.
+/// Immutable samples x [N, shape…] with one class label each. Stored compactly: MNIST as bytes, a quarter of
+/// float32.
 class Dataset {
  public:
   /// Float samples, row-major [N, shape…].
@@ -29,8 +30,12 @@ class Dataset {
   std::uint32_t classes() const { return classes_; }
   std::int64_t label(std::size_t row) const { return labels_[row]; }
 
+  /// Samples of each class among `rows`, [classes].
+  std::vector<std::uint64_t> label_histogram(std::span<const std::uint32_t> rows) const;
+
   /// Writes the samples `rows` to `features` [rows.size() · sample_size()] and their classes to `labels`.
-  void gather(std::span<const std::uint32_t> rows, std::span<float> features, std::span<std::int64_t> labels) const;
+  void gather(std::span<const std::uint32_t> rows, std::span<float> features,
+              std::span<std::int64_t> labels) const;
 
  private:
   std::vector<std::int64_t> sample_shape_;
@@ -55,23 +60,24 @@ struct DataView {
 };
 
 struct DatasetOptions {
-  std::string name = "mnist";                   ///< "mnist" | "synthetic_digits" | "synthetic_logistic"
-  std::filesystem::path dir = "data/mnist";     ///< of the IDX files, plain or .gz
-  std::uint32_t synthetic_train = 12'000;       ///< samples of synthetic_digits to train on, ≥ 1
-  std::uint32_t synthetic_test = 2'000;         ///< and to test on
-  double logistic_alpha = 1;                    ///< synthetic(α, β): how much the clients' models differ
-  double logistic_beta = 1;                     ///< how much their inputs differ
+  std::string name = "mnist";                ///< "mnist" | "synthetic_digits" | "synthetic_logistic"
+  std::filesystem::path dir = "data/mnist";  ///< of the IDX files, plain or .gz
+  std::uint32_t synthetic_train = 12'000;    ///< samples of synthetic_digits to train on, ≥ 1
+  std::uint32_t synthetic_test = 2'000;      ///< and to test on
+  double logistic_alpha = 1;                 ///< synthetic(α, β): how much the clients' models differ
+  double logistic_beta = 1;                  ///< how much their inputs differ
 };
 
-/// Training samples, test samples, and, where the data itself says who owns what, each client's training rows.
+/// Training samples, test samples, and, where the data itself says who owns what, each client's training
+/// rows.
 struct TrainTest {
   DatasetPtr train;
   DatasetPtr test;
   std::vector<std::vector<std::uint32_t>> owners;  ///< empty: partition as configured
 };
 
-/// Loads or makes a dataset. `seed` and `clients` matter to the synthetic ones. Fails with `bad_data`, naming the file,
-/// what is wrong with it and what to do, or `bad_config`.
+/// Loads or makes a dataset. `seed` and `clients` matter to the synthetic ones. Fails with `bad_data`, naming
+/// the file, what is wrong with it and what to do, or `bad_config`.
 Result<TrainTest> load_dataset(const DatasetOptions& options, std::uint64_t seed, std::uint32_t clients);
 
 }  // namespace fl

@@ -1,0 +1,140 @@
+#include "learning/data/dataset.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+
+#include "learning/data/mnist.hpp"
+#include "learning/data/synthetic_digits.hpp"
+#include "learning/data/synthetic_logistic.hpp"
+
+namespace fl {
+namespace {
+
+/// Bounds the memory that a mistyped number can ask for: 7.8 GB of digits.
+constexpr std::uint32_t kMaxSyntheticSamples = 10'000'000;
+
+constexpr std::size_t kByteValues = 256;
+
+/// (b / 255 − 0.5) / 0.5 in float32, in the order of operations that torchvision uses, hence with the same
+/// bits.
+std::array<float, kByteValues> make_normalised() {
+  std::array<float, kByteValues> table{};
+  for (std::size_t b = 0; b < kByteValues; ++b) table[b] = (static_cast<float>(b) / 255.0f - 0.5f) / 0.5f;
+  return table;
+}
+
+const std::array<float, kByteValues> kNormalised = make_normalised();
+
+std::size_t product(const std::vector<std::int64_t>& shape) {
+  return static_cast<std::size_t>(
+      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
+}
+
+/// Whoever builds a dataset has checked its input; what is left is a bug.
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+void require_consistent(std::size_t features, std::size_t sample_size,
+                        const std::vector<std::int64_t>& labels, std::uint32_t classes) {
+  require(features == sample_size * labels.size(), "Dataset: the features are not one sample for each label");
+  require(std::ranges::all_of(labels, [&](auto label) { return label >= 0 && label < classes; }),
+          "Dataset: a label is not in [0, classes)");
+}
+
+Result<void> check(const DatasetOptions& options) {
+  const auto in_range = [](std::uint32_t count) { return count >= 1 && count <= kMaxSyntheticSamples; };
+  const auto range = ", expected 1 to " + std::to_string(kMaxSyntheticSamples);
+  if (!in_range(options.synthetic_train)) {
+    return fail(ec::bad_config, "data.synthetic_train is " + std::to_string(options.synthetic_train) + range);
+  }
+  if (!in_range(options.synthetic_test)) {
+    return fail(ec::bad_config, "data.synthetic_test is " + std::to_string(options.synthetic_test) + range);
+  }
+  const auto spread = [](double value) { return std::isfinite(value) && value >= 0; };
+  if (!spread(options.logistic_alpha)) {
+    return fail(ec::bad_config, "data.logistic_alpha is " + std::to_string(options.logistic_alpha) +
+                                    ", expected a number ≥ 0");
+  }
+  if (!spread(options.logistic_beta)) {
+    return fail(ec::bad_config,
+                "data.logistic_beta is " + std::to_string(options.logistic_beta) + ", expected a number ≥ 0");
+  }
+  return {};
+}
+
+}  // namespace
+
+Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes, std::vector<float> features,
+                 std::vector<std::int64_t> labels)
+    : sample_shape_(std::move(sample_shape)),
+      sample_size_(product(sample_shape_)),
+      classes_(classes),
+      float_features_(std::move(features)),
+      labels_(std::move(labels)) {
+  require_consistent(float_features_.size(), sample_size_, labels_, classes_);
+}
+
+Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes,
+                 std::vector<std::uint8_t> features, std::vector<std::int64_t> labels)
+    : sample_shape_(std::move(sample_shape)),
+      sample_size_(product(sample_shape_)),
+      classes_(classes),
+      byte_features_(std::move(features)),
+      labels_(std::move(labels)) {
+  require_consistent(byte_features_.size(), sample_size_, labels_, classes_);
+}
+
+void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> features,
+                     std::span<std::int64_t> labels) const {
+  require(features.size() == rows.size() * sample_size_ && labels.size() == rows.size(),
+          "Dataset::gather: the output does not fit the rows");
+  auto out = features.begin();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::size_t row = rows[i];
+    require(row < size(), "Dataset::gather: a row lies beyond the end");
+    if (byte_features_.empty()) {
+      out = std::copy_n(float_features_.data() + row * sample_size_, sample_size_, out);
+    } else {
+      const auto* bytes = byte_features_.data() + row * sample_size_;
+      out = std::transform(bytes, bytes + sample_size_, out, [](auto byte) { return kNormalised[byte]; });
+    }
+    labels[i] = labels_[row];
+  }
+}
+
+DataView DataView::all(DatasetPtr dataset) {
+  std::vector<std::uint32_t> rows(dataset->size());
+  std::iota(rows.begin(), rows.end(), std::uint32_t{0});
+  return {std::move(dataset), std::move(rows)};
+}
+
+std::vector<std::uint64_t> DataView::label_histogram() const {
+  return dataset->label_histogram(rows);
+}
+
+std::vector<std::uint64_t> Dataset::label_histogram(std::span<const std::uint32_t> rows) const {
+  std::vector<std::uint64_t> histogram(classes_, 0);
+  for (const auto row : rows) ++histogram[static_cast<std::size_t>(label(row))];
+  return histogram;
+}
+
+Result<TrainTest> load_dataset(const DatasetOptions& options, std::uint64_t seed, std::uint32_t clients) {
+  if (const auto valid = check(options); !valid) return tl::unexpected(valid.error());
+  if (options.name == "mnist") return load_mnist(options.dir);
+  if (options.name == "synthetic_digits") {
+    return make_synthetic_digits(options.synthetic_train, options.synthetic_test, seed);
+  }
+  if (options.name == "synthetic_logistic") {
+    if (clients < 1)
+      return fail(ec::bad_config, "clients.count is 0, but synthetic_logistic needs at least 1");
+    return make_synthetic_logistic(options.logistic_alpha, options.logistic_beta, clients, seed);
+  }
+  return fail(ec::bad_config, "data.name is \"" + options.name +
+                                  "\", expected mnist, synthetic_digits or synthetic_logistic");
+}
+
+}  // namespace fl

@@ -1,0 +1,65 @@
+#include "learning/data/mnist.hpp"
+
+#include <algorithm>
+
+#include "learning/data/idx.hpp"
+
+namespace fl {
+namespace {
+
+constexpr std::uint32_t kSide_pixels = 28;
+constexpr std::uint32_t kClasses = 10;
+
+constexpr auto kAdvice =
+    ". Run scripts/fetch_mnist.sh, set data.dir to a folder that holds the four MNIST files, or set "
+    "data.name=synthetic_digits, which needs no files";
+
+tl::unexpected<Error> bad_file(const std::filesystem::path& file, const std::string& what) {
+  return fail(ec::bad_data, file.string() + " " + what);
+}
+
+/// One half of MNIST; `prefix` is "train" or "t10k".
+Result<DatasetPtr> load_half(const std::filesystem::path& dir, const std::string& prefix) {
+  const auto images_file = find_idx(dir, prefix + "-images-idx3-ubyte");
+  if (!images_file) return tl::unexpected(images_file.error());
+  const auto labels_file = find_idx(dir, prefix + "-labels-idx1-ubyte");
+  if (!labels_file) return tl::unexpected(labels_file.error());
+
+  auto images = read_idx(*images_file, 3);
+  if (!images) return tl::unexpected(images.error());
+  const auto labels = read_idx(*labels_file, 1);
+  if (!labels) return tl::unexpected(labels.error());
+
+  const auto& extents = images->extents;
+  if (extents[1] != kSide_pixels || extents[2] != kSide_pixels) {
+    return bad_file(*images_file, "holds images of " + std::to_string(extents[1]) + " × " +
+                                      std::to_string(extents[2]) + " pixels, expected 28 × 28");
+  }
+  if (extents[0] != labels->extents[0]) {
+    return bad_file(*images_file, "holds " + std::to_string(extents[0]) + " images but " +
+                                      labels_file->string() + " holds " + std::to_string(labels->extents[0]) +
+                                      " labels");
+  }
+  const auto outside = std::ranges::find_if(labels->values, [](auto label) { return label >= kClasses; });
+  if (outside != labels->values.end()) {
+    return bad_file(*labels_file, "holds the label " + std::to_string(*outside) + " at position " +
+                                      std::to_string(outside - labels->values.begin()) +
+                                      ", expected labels from 0 to 9");
+  }
+  return std::make_shared<const Dataset>(
+      std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels}, kClasses, std::move(images->values),
+      std::vector<std::int64_t>(labels->values.begin(), labels->values.end()));
+}
+
+}  // namespace
+
+Result<TrainTest> load_mnist(const std::filesystem::path& dir) {
+  const auto with_advice = [](const Error& error) { return fail(error.code, error.text + kAdvice); };
+  auto train = load_half(dir, "train");
+  if (!train) return with_advice(train.error());
+  auto test = load_half(dir, "t10k");
+  if (!test) return with_advice(test.error());
+  return TrainTest{.train = *train, .test = *test, .owners = {}};
+}
+
+}  // namespace fl
