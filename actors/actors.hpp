@@ -29,7 +29,8 @@ namespace fl {
 struct Publication {
   PublishedModelPtr model;
   std::uint64_t updates_accepted = 0;
-  bool restored = false;     ///< the model went back to a snapshot: forget what belongs to later versions
+  bool anew = false;         ///< the model went back to a snapshot, or the cohort was lost: begin this version anew,
+                             ///< forget what belongs to later ones
 };
 using PublicationPtr = std::shared_ptr<const Publication>;
 
@@ -58,6 +59,14 @@ struct Cohort {
 using CohortPtr = std::shared_ptr<const Cohort>;
 
 using StoredSnapshotPtr = std::shared_ptr<const StoredSnapshot>;  ///< null: there is none
+
+/// What the aggregator wants to be on disk.
+struct SaveRequest {
+  Version version = 0;
+  std::vector<UpdateRecord> updates;  ///< decided since the last request
+  StoredSnapshotPtr snapshot;         ///< null: none is due
+};
+using SaveRequestPtr = std::shared_ptr<const SaveRequest>;
 
 /// A version without its evaluation, which may come later.
 using VersionRecordPtr = std::shared_ptr<const VersionRecord>;
@@ -88,6 +97,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::TrainedUpdatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::LeasePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::CohortPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::StoredSnapshotPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::SaveRequestPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::VersionRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
@@ -120,7 +130,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(fl_actors, caf::id_block::fl_messages::end)
   CAF_ADD_ATOM(fl_actors, fl, publish_atom, "published")
   CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
   CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
-  CAF_ADD_ATOM(fl_actors, fl, record_atom, "record")
   CAF_ADD_ATOM(fl_actors, fl, evaluate_atom, "evaluate")
   CAF_ADD_ATOM(fl_actors, fl, skip_atom, "skip")
   CAF_ADD_ATOM(fl_actors, fl, traffic_atom, "traffic")
@@ -227,12 +236,8 @@ using aggregator_actor = caf::typed_actor<
 using checkpointer_actor = caf::typed_actor<
     /// The newest good snapshot, or null.
     caf::replies_to<restore_atom>::with<StoredSnapshotPtr>,
-    /// Writes a snapshot; answers with its version once it is on disk.
-    caf::replies_to<save_atom, StoredSnapshotPtr>::with<Version>,
-    /// A decided update: written with the others of its version.
-    caf::reacts_to<record_atom, UpdateRecordPtr>,
-    /// A version is closed: what was recorded goes to the store.
-    caf::reacts_to<publish_atom, Version>,
+    /// Writes decided updates and, if there is one, a snapshot; answers with the version once they are on disk.
+    caf::replies_to<save_atom, SaveRequestPtr>::with<Version>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Measures versions on held-out data, on a worker or on the clients.

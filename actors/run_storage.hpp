@@ -91,10 +91,14 @@ class RunStorage {
   /// Adds decided updates, in one transaction.
   virtual Result<void> save_updates(std::span<const UpdateRecord> updates) = 0;
 
-  /// Adds a version to the store and its line to metrics.jsonl. Versions come in rising order.
+  /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in rising order.
   virtual Result<void> save_version(const VersionRecord& version) = 0;
 
-  /// Forgets versions, updates and lines above `version`, and returns the totals at that version (zeros at none).
+  /// Adds the version's line to metrics.jsonl, once it has been evaluated or will not be (none). In rising order.
+  virtual Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) = 0;
+
+  /// Forgets versions, updates and lines above `version`, writes metrics.jsonl anew from what is left (so a version whose
+  /// line was not written before a crash has one now), and returns the totals at that version (zeros at none).
   virtual Result<RunTotals> roll_back(Version version) = 0;
 
   /// Best accuracy of any stored version; none when none was evaluated.
