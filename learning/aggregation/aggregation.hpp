@@ -1,5 +1,5 @@
-// The server's model and what has been folded towards its next version. Plain class, no actors: the aggregator actor
-// is a shell round it.
+// The server's model and what has been folded towards its next version. Plain class, no actors: the
+// aggregator actor is a shell round it.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,12 @@ struct AggregationState {
   std::uint64_t updates_accepted = 0;
   Parameters optimizer_m;  ///< empty when the optimiser has none
   Parameters optimizer_v;
-  Parameters buffer_sum;   ///< empty when buffer.count is 0
+  Parameters buffer_sum;  ///< empty when buffer.count is 0
   BufferInfo buffer;
 };
 
-/// Folds accepted updates and makes versions. Memory: the model, the sum, the optimiser's moments, and during `close`
-/// the next model; nothing that grows with the clients.
+/// Folds accepted updates and makes versions. Memory: the model, the sum, the optimiser's moments, and the
+/// array that becomes the next model; nothing that grows with the clients but their ids.
 class Aggregation {
  public:
   Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial);
@@ -45,15 +45,19 @@ class Aggregation {
   /// w_i, d_i and τ_i of an update if it came now; see fl::weigh.
   Result<Weight> weigh(const UpdateFacts& update) const;
 
-  /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x). One pass over the update, no allocation.
-  /// On failure (the payload cannot be read) the whole fold is undone or none of it happened.
+  /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x), x being the current model. One pass over the update.
+  /// The values are taken to be finite: check them before (kernels::all_finite). Fails with `wrong_length`
+  /// when the count is not the model's, or as kernels::visit_floats does. A fold that fails leaves no trace:
+  /// payloads in memory fail before the first float or not at all, and one that may fail half-way is folded
+  /// beside the sum, into the array that `close` turns into the next model.
   Result<void> fold(const UpdateFacts& update, const Weight& weight, const UpdatePayload& payload);
 
   /// Distinct clients in the open buffer, and updates folded into it.
   std::size_t distinct_clients() const { return clients_.size(); }
   std::uint64_t folded() const { return folded_; }
 
-  /// Applies the buffer as the next version, which is `model()` and `version()` from then on. Precondition: folded() > 0.
+  /// Applies the buffer as the next version, which is `model()` and `version()` from then on. Needs folded()
+  /// > 0, else std::logic_error.
   void close();
 
   Version version() const { return version_; }
@@ -70,7 +74,8 @@ class Aggregation {
   ParametersPtr model_;
   Version version_ = 0;
   std::uint64_t updates_accepted_ = 0;
-  Parameters sum_;
+  Parameters sum_;   ///< without meaning while folded_ is 0
+  Parameters next_;  ///< empty, or the array that the next close will use
   double divisor_ = 0;
   std::uint64_t folded_ = 0;
   std::set<ClientId> clients_;

@@ -6,8 +6,8 @@
 //   adam      m as above;           v = β2 v + (1−β2) Δ²;             x as above
 //   yogi      m as above;           v −= (1−β2) Δ² sign(v − Δ²);      x as above
 //
-// No bias correction, as in the paper; v starts at ε². Only `trainable` entries pass through the optimiser; buffers
-// take x += Δ.
+// No bias correction, as in the paper; v starts at ε². Only `trainable` entries pass through the optimiser;
+// buffers take x += Δ.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ class ServerOptimizer {
  public:
   ServerOptimizer(const ServerOptimizerOptions& options, LayoutPtr layout);
 
-  /// out = x + step(Δ), Δ = sum · (1 / divisor). All arrays have the layout's size; `out` may be `x` itself, not `sum`.
+  /// out = x + step(Δ), Δ = sum · (1 / divisor). All arrays have the layout's size; `out` may be `x` itself,
+  /// not `sum`.
   void step(std::span<float> out, std::span<const float> x, std::span<const float> sum, double divisor,
             double learning_rate);
 

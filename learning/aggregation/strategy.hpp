@@ -1,4 +1,5 @@
-// How updates become the next version: one mechanism (weigh, fold, close), of which every strategy is an instance.
+// How updates become the next version: one mechanism (weigh, fold, close), of which every strategy is an
+// instance.
 //
 //   x ← x + η_g · optimiser( Σ w_i Δ_i / D ),   D = Σ d_i
 //
@@ -6,8 +7,8 @@
 //   fedavg           n_i             n_i    the cohort's end                      McMahan 2017, 1602.05629
 //   fedavg_async     n_i · s(τ_i)    n_i    K distinct clients                    this project
 //   fedbuff          s(τ_i)          1      K distinct clients                    Nguyen 2022, 2106.06639
-//   fedasync         α · s(τ_i)      1      every update; Δ_i = x_i − x (content = model)   Xie 2019, 1903.03934
-//   fedasync_delta   α · s(τ_i)      1      every update                          this project
+//   fedasync         α · s(τ_i)      1      every update; Δ_i = x_i − x (content = model)   Xie 2019,
+//   1903.03934 fedasync_delta   α · s(τ_i)      1      every update                          this project
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,9 @@ bool is_synchronous(StrategyName name);
 /// Whether clients send their whole model instead of a delta (FedAsync): dense codecs only.
 bool wants_model(StrategyName name);
 
-/// How many distinct clients close a buffer that opens while `live_clients` are connected: min(K, live), at least 1.
+/// How many distinct clients close a buffer that opens while `live_clients` are connected: min(K, live), at
+/// least 1. FedAvg waits for all of its cohort, FedAsync for none: their K is `live_clients` and 1 whatever
+/// is configured.
 std::uint32_t buffer_goal(const StrategyOptions& options, std::uint32_t live_clients);
 
 /// What the weighing needs to know of an update.

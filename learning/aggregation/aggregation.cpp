@@ -1,0 +1,123 @@
+#include "learning/aggregation/aggregation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "learning/kernels.hpp"
+
+namespace fl {
+
+namespace {
+
+/// Whether a saved buffer can be what some folds left.
+Result<void> check_buffer(const BufferInfo& buffer, const Parameters& sum, const Layout& layout) {
+  if (buffer.count == 0) return {};
+  const auto& clients = buffer.clients;
+  const bool ascending = std::ranges::adjacent_find(clients, std::ranges::greater_equal()) == clients.end();
+  if (clients.empty() || clients.size() > buffer.count || !ascending || !std::isfinite(buffer.divisor) ||
+      buffer.divisor <= 0) {
+    return fail(ec::corrupt_data, "the saved buffer of " + std::to_string(buffer.count) + " updates names " +
+                                      std::to_string(clients.size()) + " clients and the divisor " +
+                                      std::to_string(buffer.divisor));
+  }
+  if (!sum.layout() || *sum.layout() != layout) {
+    return fail(ec::layout_mismatch, "the saved buffer holds " + std::to_string(sum.size()) +
+                                         " floats of another layout than the model's " +
+                                         std::to_string(layout.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Aggregation::Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial)
+    : strategy_(strategy),
+      optimizer_(optimizer, initial->layout()),
+      model_(std::move(initial)),
+      sum_(model_->layout()) {}
+
+Result<Aggregation> Aggregation::restore(StrategyOptions strategy, ServerOptimizerOptions optimizer,
+                                         AggregationState state) {
+  if (!state.model || !state.model->layout()) return fail(ec::corrupt_data, "the saved state has no model");
+  auto aggregation = Aggregation(strategy, optimizer, std::move(state.model));
+  const auto moments =
+      aggregation.optimizer_.restore(std::move(state.optimizer_m), std::move(state.optimizer_v));
+  if (!moments) return tl::unexpected(moments.error());
+  const auto buffer = check_buffer(state.buffer, state.buffer_sum, *aggregation.model_->layout());
+  if (!buffer) return tl::unexpected(buffer.error());
+
+  aggregation.version_ = state.version;
+  aggregation.updates_accepted_ = state.updates_accepted;
+  if (state.buffer.count > 0) {
+    aggregation.sum_ = std::move(state.buffer_sum);
+    aggregation.divisor_ = state.buffer.divisor;
+    aggregation.folded_ = state.buffer.count;
+    aggregation.clients_.insert(state.buffer.clients.begin(), state.buffer.clients.end());
+  }
+  return aggregation;
+}
+
+Result<Weight> Aggregation::weigh(const UpdateFacts& update) const {
+  return fl::weigh(strategy_, update, version_);
+}
+
+Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
+                               const UpdatePayload& payload) {
+  if (payload.count != model_->size()) {
+    return fail(ec::wrong_length, "client " + std::to_string(update.client) + "'s update has " +
+                                      std::to_string(payload.count) + " values; the model has " +
+                                      std::to_string(model_->size()));
+  }
+  const bool first = folded_ == 0;
+  const bool in_place = first || !payload.source->view().empty();
+  if (!in_place && !next_.layout()) next_ = Parameters(model_->layout());
+  const auto target = in_place ? sum_.values() : next_.values();
+  const auto factor = static_cast<float>(weight.fold);
+
+  const auto fold_block = [&](std::uint64_t index, std::span<const float> values) {
+    const auto block = target.subspan(index, values.size());
+    const auto model = model_->values().subspan(index, values.size());
+    if (!in_place) std::ranges::copy(sum_.values().subspan(index, values.size()), block.begin());
+    if (wants_model(strategy_.name)) {
+      (first ? kernels::scale_difference_into : kernels::fold_difference)(block, values, model, factor);
+    } else {
+      (first ? kernels::scale_into : kernels::fold)(block, values, factor);
+    }
+  };
+  auto read = kernels::visit_floats(*payload.source, payload.offset, payload.count, fold_block);
+  if (!read) return read;
+
+  if (!in_place) std::swap(sum_, next_);
+  divisor_ += weight.divisor;
+  ++folded_;
+  ++updates_accepted_;
+  clients_.insert(update.client);
+  return {};
+}
+
+void Aggregation::close() {
+  if (folded_ == 0) throw std::logic_error("Aggregation::close: nothing was folded");
+  auto next = next_.layout() ? std::exchange(next_, Parameters()) : Parameters(model_->layout());
+  optimizer_.step(next.values(), model_->values(), sum_.values(), divisor_, strategy_.server_learning_rate);
+  model_ = std::make_shared<const Parameters>(std::move(next));
+  ++version_;
+  divisor_ = 0;
+  folded_ = 0;
+  clients_.clear();
+}
+
+AggregationState Aggregation::state() const {
+  auto state = AggregationState{.model = model_,
+                                .version = version_,
+                                .updates_accepted = updates_accepted_,
+                                .optimizer_m = optimizer_.m().clone(),
+                                .optimizer_v = optimizer_.v().clone(),
+                                .buffer_sum = {},
+                                .buffer = {divisor_, folded_, {clients_.begin(), clients_.end()}}};
+  if (folded_ > 0) state.buffer_sum = sum_.clone();
+  return state;
+}
+
+}  // namespace fl
