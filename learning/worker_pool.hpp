@@ -1,5 +1,5 @@
-// A fixed number of threads that run jobs in slices, in turn, so that equal jobs end together: three tasks share two
-// cores evenly.
+// A fixed number of threads that run jobs in slices, in turn, so that equal jobs end together: three tasks
+// share two cores evenly.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,9 @@ namespace fl {
 
 enum class Priority : std::uint8_t { normal, high };
 
-/// Jobs are admitted in the order of submission; at most `window` are under way at once, which bounds the memory of
-/// models in training. High-priority jobs (evaluations) do not wait for a place in the window. Thread-safe.
+/// Normal jobs are admitted in the order of submission; at most `window` are under way at once, which bounds
+/// the memory of models in training, and those take turns. High-priority jobs (evaluations) need no place in
+/// the window, and their slices go before all others. Thread-safe.
 class WorkerPool {
  public:
   /// How a job ended: error is null when it is done, else what it threw; cancelled jobs report nothing.
@@ -26,7 +27,8 @@ class WorkerPool {
   explicit WorkerPool(std::size_t workers, std::size_t window = 0,
                       std::chrono::milliseconds slice = std::chrono::milliseconds(100));
 
-  /// Cancels what is left and waits for running slices to end.
+  /// Cancels what is left and waits for running slices and callbacks to end; from within a callback, for the
+  /// others.
   ~WorkerPool();
 
   WorkerPool(const WorkerPool&) = delete;
@@ -37,8 +39,8 @@ class WorkerPool {
   /// Queues a job; `done` is called from a worker thread.
   JobId submit(std::shared_ptr<Job> job, Done done, Priority priority = Priority::normal);
 
-  /// Drops a job: at once when it waits, after its slice when it runs. Its `done` is not called once this has returned,
-  /// except when it had begun before. Unknown ids are ignored.
+  /// Drops a job: at once when it waits, after its slice when it runs. Its `done` is not called once this has
+  /// returned, except when it had begun before. Unknown ids are ignored.
   void cancel(JobId id);
 
   std::size_t workers() const;
