@@ -28,7 +28,7 @@ torch::jit::Module scripted(const Network& network, const Parameters& model) {
 Result<void> write_torchscript(const Network& network, const Parameters& model,
                                const std::filesystem::path& file) {
   auto temporary = file;
-  temporary += "." + std::to_string(::getpid()) + ".tmp";
+  temporary += std::filesystem::path::string_type(".").append(std::to_string(::getpid())).append(".tmp");
   try {
     scripted(network, model).save(temporary.string());
   } catch (const c10::Error& error) {

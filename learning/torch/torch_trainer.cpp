@@ -14,7 +14,8 @@ namespace {
 Result<void> check(const TrainingSettings& settings) {
   const auto refuse = [](const std::string& text) { return fail(ec::bad_config, "train." + text); };
   if (settings.batch_size == 0) return refuse("batch_size must be at least 1");
-  if (settings.steps == 0 && settings.epochs == 0) return refuse("epochs must be at least 1 when train.steps is 0");
+  if (settings.steps == 0 && settings.epochs == 0)
+    return refuse("epochs must be at least 1 when train.steps is 0");
   if (!(settings.learning_rate > 0) || !std::isfinite(settings.learning_rate)) {
     return refuse("learning_rate must be above 0, not " + std::to_string(settings.learning_rate));
   }
@@ -31,7 +32,8 @@ Result<void> check(const TrainingSettings& settings) {
   if (settings.optimizer != "sgd" && settings.optimizer != "adam") {
     return refuse("optimizer '" + settings.optimizer + "' is unknown; choose 'sgd' or 'adam'");
   }
-  if (settings.optimizer == "adam" && settings.momentum > 0) return refuse("momentum belongs to 'sgd', not to 'adam'");
+  if (settings.optimizer == "adam" && settings.momentum > 0)
+    return refuse("momentum belongs to 'sgd', not to 'adam'");
   return {};
 }
 
@@ -55,7 +57,8 @@ Result<void> check(const Network& network, const std::shared_ptr<const DataView>
     const auto label = dataset.label(row);
     if (label < 0 || label >= network.classes()) {
       return fail(ec::bad_data, "row " + std::to_string(row) + " has the label " + std::to_string(label) +
-                                    ", and the model has classes 0 to " + std::to_string(network.classes() - 1));
+                                    ", and the model has classes 0 to " +
+                                    std::to_string(network.classes() - 1));
     }
   }
   return {};
@@ -75,9 +78,9 @@ class TorchTrainer final : public Trainer {
   Result<std::unique_ptr<TrainingJob>> train(const TrainingSettings& settings, ParametersPtr base,
                                              std::shared_ptr<const DataView> data,
                                              std::uint64_t stream_seed) const override {
-    auto checked = check(settings)
-                       .and_then([&] { return check(pool_->network(), base); })
-                       .and_then([&] { return check(pool_->network(), data); });
+    auto checked = check(settings).and_then([&] { return check(pool_->network(), base); }).and_then([&] {
+      return check(pool_->network(), data);
+    });
     if (!checked) return tl::unexpected(checked.error());
     return std::make_unique<TorchTrainingJob>(pool_, threads_, settings, std::move(base), std::move(data),
                                               stream_seed);
@@ -109,7 +112,8 @@ Result<at::Device> device_named(const std::string& name) {
   if (name != "cuda") {
     return fail(ec::bad_config, "train.device '" + name + "' is unknown; choose 'auto', 'cpu' or 'cuda'");
   }
-  if (!has_cuda) return fail(ec::bad_config, "train.device is 'cuda', and torch finds no CUDA device; choose 'auto'");
+  if (!has_cuda)
+    return fail(ec::bad_config, "train.device is 'cuda', and torch finds no CUDA device; choose 'auto'");
   return at::Device(at::kCUDA);
 }
 

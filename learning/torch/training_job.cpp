@@ -52,7 +52,9 @@ void TorchTrainingJob::step() {
   ++steps_;
 }
 
-TrainingReport TorchTrainingJob::report() const { return report_; }
+TrainingReport TorchTrainingJob::report() const {
+  return report_;
+}
 
 void TorchTrainingJob::write_update(std::span<float> out, bool whole_model) {
   const auto trained = workspace_->parameters.flat().to(at::kCPU);
