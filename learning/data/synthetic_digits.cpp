@@ -16,17 +16,17 @@ constexpr std::uint32_t kClasses = 10;
 
 // How much the digits vary.
 constexpr double kHalfHeight_pixels = 9;
-constexpr double kMinScale = 0.65;
-constexpr double kMaxScale = 1.1;
-constexpr double kMaxRotation_radians = 0.35;
-constexpr double kMaxShear = 0.35;
-constexpr double kMaxShift_pixels = 3.5;
+constexpr double kMinScale = 0.75;
+constexpr double kMaxScale = 1.05;
+constexpr double kMaxRotation_radians = 0.25;
+constexpr double kMaxShear = 0.25;
+constexpr double kMaxShift_pixels = 2.5;
 constexpr double kMaxBend_pixels = 1.2;
 constexpr double kMinRadius_pixels = 0.6;  ///< half the thickness of a stroke
 constexpr double kMaxRadius_pixels = 1.6;
 constexpr double kMinInk_bytes = 140;
 constexpr double kMaxInk_bytes = 255;
-constexpr double kNoise_bytes = 24;  ///< standard deviation
+constexpr double kNoise_bytes = 35;  ///< uniform in ± this
 
 struct Point {
   double x = 0;
@@ -145,7 +145,7 @@ void append_image(std::vector<std::uint8_t>& pixels, const std::vector<Glyph>& v
     }
   }
   for (const auto ink : canvas) {
-    const auto value = ink * ink_bytes + kNoise_bytes * random.normal();
+    const auto value = ink * ink_bytes + random.uniform(-kNoise_bytes, kNoise_bytes);
     pixels.push_back(static_cast<std::uint8_t>(std::clamp(value, 0.0, 255.0)));
   }
 }
