@@ -19,6 +19,7 @@
 #include "actors/run_storage.hpp"
 #include "learning/aggregation/validation.hpp"
 #include "learning/published_model.hpp"
+#include "learning/selection/lease_book.hpp"
 #include "messages/type_ids.hpp"
 
 namespace fl {
@@ -29,6 +30,7 @@ namespace fl {
 struct Publication {
   PublishedModelPtr model;
   std::uint64_t updates_accepted = 0;
+  TaskId next_task = 1;      ///< above every task that has been answered
   bool anew = false;         ///< the model went back to a snapshot, or the cohort was lost: begin this version anew,
                              ///< forget what belongs to later ones
 };
@@ -44,19 +46,6 @@ struct TrainedUpdate {
 };
 using TrainedUpdatePtr = std::shared_ptr<const TrainedUpdate>;
 
-/// Work for a client, with the model it begins from (null unless it is a task).
-struct Lease {
-  Assignment assignment;
-  PublishedModelPtr model;
-};
-using LeasePtr = std::shared_ptr<const Lease>;
-
-/// The clients that train one version together; the version is closed when each task is answered or lost.
-struct Cohort {
-  Version version = 0;
-  std::vector<TaskId> tasks;  ///< folded in this order
-};
-using CohortPtr = std::shared_ptr<const Cohort>;
 
 using StoredSnapshotPtr = std::shared_ptr<const StoredSnapshot>;  ///< null: there is none
 
@@ -72,14 +61,9 @@ using SaveRequestPtr = std::shared_ptr<const SaveRequest>;
 using VersionRecordPtr = std::shared_ptr<const VersionRecord>;
 using UpdateRecordPtr = std::shared_ptr<const UpdateRecord>;
 
-/// Who is where, for people.
-struct Roster {
-  std::uint32_t training = 0;  ///< clients with a lease
-  std::uint32_t waiting = 0;   ///< connected without one
-  std::uint32_t lost = 0;      ///< known, not connected
-  std::string waited_for;      ///< holder of the oldest lease, or what the scheduler waits for; empty: nobody
-  double waited_since_s = 0;   ///< on the actor clock
-};
+/// Work for a client, the cohort of a version, and who is where: see learning/selection/lease_book.hpp.
+using LeasePtr = std::shared_ptr<const Lease>;
+using CohortPtr = std::shared_ptr<const Cohort>;
 using RosterPtr = std::shared_ptr<const Roster>;
 
 /// The handles of the run's actors; a new one is sent to all after each restart.
@@ -90,6 +74,8 @@ using PeersPtr = std::shared_ptr<const Peers>;
 
 // -- Types that must not leave the process ----------------------------------------------------------------------------
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ParametersPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublicationPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublishedModelPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ValidUpdatePtr)
@@ -212,8 +198,11 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
     /// A new version to hand out.
     caf::reacts_to<publish_atom, PublicationPtr>,
-    /// No more leases, the reason; with evaluate.where = "clients" each client first evaluates this last version.
+    /// No more training, for this reason. With a last version each client is asked to evaluate it first; answers with
+    /// how many will. Without one (null) the clients are told that the run is over.
     caf::replies_to<finish_atom, std::string, PublicationPtr>::with<std::uint32_t>,
+    /// To itself: a lease or a client's absence may have run out.
+    caf::reacts_to<caf::tick_atom>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// The owner of the model.
@@ -230,6 +219,8 @@ using aggregator_actor = caf::typed_actor<
     caf::reacts_to<Evaluation>,
     /// Takes no more updates, saves its state and answers with the last version.
     caf::replies_to<stop_atom, std::string>::with<PublicationPtr>,
+    /// To itself: run.max_seconds are over.
+    caf::reacts_to<over_atom>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Makes things durable. Blocks: detached in production.
@@ -242,12 +233,16 @@ using checkpointer_actor = caf::typed_actor<
 
 /// Measures versions on held-out data, on a worker or on the clients.
 using evaluator_actor = caf::typed_actor<
+    /// To itself: the job of this version has ended (with an error text, if it failed).
+    caf::reacts_to<caf::tick_atom, Version, std::string>,
     /// A new version: evaluated if it is due; when it is behind, only the newest waiting one is.
     caf::reacts_to<publish_atom, PublicationPtr>,
-    /// Evaluates this version in any case; answers when done.
-    caf::replies_to<evaluate_atom, PublicationPtr>::with<Evaluation>,
+    /// Evaluates this last version in any case (on clients: so many will answer); answers when done.
+    caf::replies_to<evaluate_atom, PublicationPtr, std::uint32_t>::with<Evaluation>,
     /// A client's answer for its own validation split.
     caf::reacts_to<Evaluation, ClientId>,
+    /// How many clients take part now.
+    caf::reacts_to<live_atom, std::uint32_t>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Counts, writes metrics.jsonl in the order of versions, and answers how the run goes.
@@ -270,7 +265,7 @@ using metrics_actor = caf::typed_actor<
     caf::reacts_to<begin_atom>,
     caf::reacts_to<status_atom, std::string>,
     caf::replies_to<status_atom>::with<RunStatus>,
-    /// Writes every line that waits and answers with the final counts.
+    /// Writes every line that waits and answers with the last version's record and the final counts.
     caf::replies_to<stop_atom>::with<VersionRecordPtr>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
@@ -286,9 +281,13 @@ using trainer_actor = caf::typed_actor<
     caf::replies_to<prepare_atom, Welcome>::with<Ready>,
     /// Trains (or evaluates) from a base; answers with the encoded update, after the time that the client's speed makes
     /// of it.
-    caf::replies_to<train_atom, Task, ByteSourcePtr>::with<TrainedUpdatePtr>,
+    caf::replies_to<train_atom, Task, ParametersPtr>::with<TrainedUpdatePtr>,
     /// Stop working on this task; its request is answered with `cancelled`.
-    caf::reacts_to<cancel_atom, TaskId>>;
+    caf::reacts_to<cancel_atom, TaskId>,
+    /// To itself: the job of the current task has ended (with an error text, if it failed).
+    caf::reacts_to<caf::tick_atom, TaskId, std::string>,
+    /// To itself: the time that a client of this speed would have taken is over.
+    caf::reacts_to<caf::ok_atom, TaskId>>;
 
 // -- Above all ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,7 +296,11 @@ using supervisor_actor = caf::typed_actor<
     /// Starts the children in order, wires them, and answers when they stand.
     caf::replies_to<begin_atom>::with<bool>,
     /// Stops the children in reverse order, each within its grace; answers when all are gone.
-    caf::replies_to<stop_atom>::with<bool>>;
+    caf::replies_to<stop_atom>::with<bool>,
+    /// To itself: the backoff of this child is over.
+    caf::reacts_to<restart_atom, std::string>,
+    /// To itself: the grace of this child is over.
+    caf::reacts_to<stop_atom, std::string>>;
 
 struct Peers {
   checkpointer_actor checkpointer;

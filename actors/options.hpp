@@ -1,4 +1,5 @@
 // Settings of the actors. Each struct says what its actor needs; only runtime/config knows the file format.
+// (SchedulerOptions are beside the lease book.)
 #pragma once
 
 #include <chrono>
@@ -6,12 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "messages/training.hpp"
-#include "messages/types.hpp"
+#include "learning/selection/lease_book.hpp"
 
 namespace fl {
-
-using Seconds = std::chrono::duration<double>;
 
 /// When a run ends: at the first goal that is reached. 0 means no limit.
 struct GoalOptions {
@@ -19,18 +17,6 @@ struct GoalOptions {
   std::uint64_t max_updates = 0;
   Seconds max_seconds{0};      ///< since the start, summed over resumes
   double target_accuracy = 0;  ///< in [0, 1]
-};
-
-/// Who is given work, how much, and until when.
-struct SchedulerOptions {
-  bool synchronous = false;          ///< cohorts, see fl::is_synchronous
-  std::uint32_t clients_count = 3;
-  double fraction = 1;               ///< of clients_count in a synchronous cohort, in (0, 1]
-  std::uint32_t min_clients = 0;     ///< that must be there before the first lease; 0: clients_count when synchronous, else 1
-  Seconds task_timeout{3600};        ///< a lease runs out after this; 0: never
-  Seconds rejoin{15};                ///< a vanished client keeps its lease so long
-  std::uint64_t seed = 1;
-  TrainingSettings training;
 };
 
 /// Where and how often versions are evaluated.

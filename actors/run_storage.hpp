@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -76,9 +77,11 @@ class RunStorage {
  public:
   virtual ~RunStorage() = default;
 
-  /// The client's index: what its name was bound to before, else the lowest free one below `clients_count`.
+  /// The client's index: what its name was bound to before, else the lowest index below `clients_count` that was never
+  /// bound, else the lowest whose client is not `connected` now (its name is forgotten).
   /// Fails with `hello_refused` when all are taken.
-  virtual Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count) = 0;
+  virtual Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count,
+                                       const std::set<ClientId>& connected) = 0;
   virtual Result<void> save_client(const ClientRecord& client) = 0;
 
   /// Writes a snapshot atomically and forgets old ones beyond the number to keep.

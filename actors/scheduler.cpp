@@ -1,0 +1,113 @@
+#include "actors/scheduler.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "actors/crash_report.hpp"
+
+namespace fl {
+
+SchedulerState::SchedulerState(scheduler_actor::pointer actor) : self(actor), book({}, 0) {}
+
+LeaseBook::TimePoint SchedulerState::now() const { return self->clock().now(); }
+
+void SchedulerState::carry_out() {
+  const auto effects = book.take_effects();
+  for (const auto& lost : effects.voided) {
+    spdlog::info("task {} of client {} is lost: {}", lost.task, lost.client, lost.reason);
+    if (const auto session = sessions.find(lost.client); session != sessions.end())
+      self->send(session->second, revoke_atom_v, lost.task, lost.reason);
+    if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.task);
+  }
+  if (effects.live) {
+    self->send(peers->aggregator, live_atom_v, *effects.live);
+    self->send(peers->evaluator, live_atom_v, *effects.live);
+  }
+  if (effects.cohort) self->send(peers->aggregator, cohort_atom_v, effects.cohort);
+  if (effects.first_lease) self->send(peers->metrics, begin_atom_v);
+  for (const auto client : effects.nudge)
+    if (const auto session = sessions.find(client); session != sessions.end())
+      self->send(session->second, nudge_atom_v);
+
+  auto roster = book.roster(now());
+  roster.waited_s = 0;  // metrics counts the time itself; only changes are news
+  if (roster != last_roster) {
+    last_roster = roster;
+    self->send(peers->metrics, std::make_shared<const Roster>(book.roster(now())));
+  }
+  if (const auto next = book.next_tick(); next && (!tick_at || *next < *tick_at)) {
+    tick_at = *next;
+    const auto wait = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(*next - now()),
+                               std::chrono::milliseconds(0));
+    self->delayed_send(self, wait + std::chrono::milliseconds(1), caf::tick_atom_v);
+  }
+}
+
+scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
+                                         SchedulerOptions options, std::function<Epoch()> next_epoch, ChaosPtr chaos) {
+  self->state.book = LeaseBook(std::move(options), next_epoch());
+  self->state.next_epoch = std::move(next_epoch);
+  self->state.chaos = std::move(chaos);
+  end_with_reason_on_exception(self);
+  return {
+      [self](join_atom, ClientId client, const caf::actor& session, const LeasePtr& lease) {
+        auto& state = self->state;
+        state.sessions[client] = caf::actor_cast<local_session_actor>(session);
+        state.book.join(client, lease, state.now());
+        state.carry_out();
+      },
+      [self](leave_atom, ClientId client, const caf::actor_addr& session) {
+        auto& state = self->state;
+        const auto found = state.sessions.find(client);
+        // A session that was replaced by a newer one of the same client has nothing to say.
+        if (found == state.sessions.end() || found->second.address() != session) return;
+        state.sessions.erase(found);
+        state.book.leave(client, state.now());
+        state.carry_out();
+      },
+      [self](lease_atom, ClientId client, const Ready& ready) {
+        auto& state = self->state;
+        auto lease = state.book.lease(client, ready, state.now());
+        if (lease->assignment.kind == Assignment::Kind::task) state.chaos->strike_next("scheduler", "lease");
+        state.carry_out();
+        return lease;
+      },
+      [self](settle_atom, ClientId client, TaskId task) {
+        self->state.book.settle(client, task, self->state.now());
+        self->state.carry_out();
+      },
+      [self](lost_atom, ClientId client, TaskId task, const std::string& reason) {
+        self->state.book.lose(client, task, reason, self->state.now());
+        self->state.carry_out();
+      },
+      [self](publish_atom, const PublicationPtr& publication) {
+        auto& state = self->state;
+        const auto epoch = publication->anew ? state.next_epoch() : Epoch{0};
+        state.book.publish(publication->model, publication->next_task, publication->anew, epoch, state.now());
+        state.carry_out();
+      },
+      [self](finish_atom, const std::string& reason, const PublicationPtr& last) {
+        auto& state = self->state;
+        const auto answers = state.book.finish(reason, last ? last->model : nullptr, state.now());
+        state.carry_out();
+        for (const auto& [client, session] : state.sessions) {
+          if (last)
+            self->send(session, nudge_atom_v);
+          else
+            self->send(session, finish_atom_v, reason);
+        }
+        return answers;
+      },
+      [self](caf::tick_atom) {
+        self->state.tick_at.reset();
+        self->state.book.tick(self->state.now());
+        self->state.carry_out();
+      },
+      [self](wire_atom, const PeersPtr& peers) {
+        self->state.peers = peers;
+        self->state.last_roster.reset();
+        self->state.carry_out();
+      },
+  };
+}
+
+}  // namespace fl

@@ -1,0 +1,35 @@
+// The scheduler: a shell round the lease book that keeps time and tells the others.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "actors/actors.hpp"
+#include "actors/chaos.hpp"
+
+namespace fl {
+
+struct SchedulerState {
+  static inline const char* name = "scheduler";
+
+  scheduler_actor::pointer self = nullptr;
+  LeaseBook book;
+  PeersPtr peers;
+  std::map<ClientId, local_session_actor> sessions;
+  std::function<Epoch()> next_epoch;
+  ChaosPtr chaos;
+  std::optional<Roster> last_roster;
+  std::optional<LeaseBook::TimePoint> tick_at;  ///< the earliest tick that is under way
+
+  explicit SchedulerState(scheduler_actor::pointer self);
+
+  LeaseBook::TimePoint now() const;
+  /// Sends what the book wants others to know, and sets the next timer.
+  void carry_out();
+};
+
+/// `next_epoch` gives a number never given before in this run.
+scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
+                                         SchedulerOptions options, std::function<Epoch()> next_epoch, ChaosPtr chaos);
+
+}  // namespace fl

@@ -1,0 +1,272 @@
+#include "learning/selection/lease_book.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "learning/random.hpp"
+
+namespace fl {
+
+namespace {
+
+using TimePoint = LeaseBook::TimePoint;
+
+TimePoint after(TimePoint now, Seconds seconds) {
+  return now + std::chrono::duration_cast<TimePoint::duration>(seconds);
+}
+
+}  // namespace
+
+LeaseBook::LeaseBook(SchedulerOptions options, Epoch epoch) : options_(std::move(options)), epoch_(epoch) {
+  if (options_.min_clients == 0) options_.min_clients = options_.synchronous ? options_.clients_count : 1;
+}
+
+void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now) {
+  auto& member = members_[client];
+  member.connected = true;
+  member.asked = false;
+  member.rejoin_until.reset();
+  if (lease && !member.lease) {
+    const auto& task = lease->assignment.task;
+    // A cohort is opened anew by a new book, so only leases of asynchronous strategies live on.
+    if (options_.synchronous) {
+      effects_.voided.push_back({client, task.id, "the server's scheduler was restarted", false});
+    } else {
+      next_task_ = std::max(next_task_, task.id + 1);
+      member.lease = OpenLease{std::move(lease), now, std::nullopt};
+      if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
+    }
+  }
+  note_live();
+  try_open_cohort(now);
+  if (!options_.synchronous && live() == options_.min_clients) nudge_waiting();
+}
+
+void LeaseBook::leave(ClientId client, TimePoint now) {
+  const auto found = members_.find(client);
+  if (found == members_.end() || !found->second.connected) return;
+  found->second.connected = false;
+  found->second.asked = false;
+  found->second.rejoin_until = after(now, options_.rejoin);
+}
+
+std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
+  auto lease = Lease();
+  lease.assignment.kind = Assignment::Kind::wait;
+  lease.assignment.reason = reason;
+  lease.assignment.retry_after_ms = static_cast<std::uint32_t>(options_.retry.count() * 1000);
+  return std::make_shared<const Lease>(std::move(lease));
+}
+
+std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& ready, TimePoint now) {
+  auto& member = members_[client];
+  if (member.lease) return member.lease->lease;
+  if (finished_) {
+    if (evaluate_last_ && !member.evaluated_last && ready.validation_samples > 0) {
+      member.evaluated_last = true;
+      give(member, client, next_task_++, TaskKind::evaluate, now);
+      return member.lease->lease;
+    }
+    auto lease = Lease();
+    lease.assignment.kind = Assignment::Kind::finished;
+    lease.assignment.reason = *finished_;
+    return std::make_shared<const Lease>(std::move(lease));
+  }
+  if (model_ && started() && !options_.synchronous && open_leases() < lease_limit()) {
+    give(member, client, next_task_++, TaskKind::train, now);
+    return member.lease->lease;
+  }
+  member.asked = true;
+  return wait(why_wait());
+}
+
+void LeaseBook::settle(ClientId client, TaskId task, TimePoint) {
+  const auto found = members_.find(client);
+  if (found == members_.end() || !found->second.lease) return;
+  if (found->second.lease->lease->assignment.task.id != task) return;
+  found->second.lease.reset();
+  if (!options_.synchronous && open_leases() + 1 == lease_limit()) nudge_waiting();
+}
+
+void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint) {
+  const auto found = members_.find(client);
+  if (found == members_.end() || !found->second.lease) return;
+  if (found->second.lease->lease->assignment.task.id != task) return;
+  void_lease(found->second, client, reason);
+}
+
+void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now) {
+  if (finished_) return;
+  if (model_ && model_->version() == model->version() && !anew) return;
+  next_task_ = std::max(next_task_, next_task);
+  if (anew) {
+    epoch_ = new_epoch;
+    for (auto& [client, member] : members_) {
+      if (!member.lease) continue;
+      if (options_.synchronous || member.lease->lease->assignment.task.base > model->version())
+        void_lease(member, client, "the server went back to version " + std::to_string(model->version()));
+    }
+  }
+  model_ = std::move(model);
+  published_at_ = now;
+  cohort_open_ = false;
+  if (options_.synchronous)
+    try_open_cohort(now);
+  else
+    nudge_waiting();
+}
+
+std::uint32_t LeaseBook::finish(const std::string& reason, PublishedModelPtr last, TimePoint) {
+  finished_ = reason;
+  evaluate_last_ = last != nullptr;
+  auto connected = std::uint32_t{0};
+  for (auto& [client, member] : members_) {
+    if (member.lease) void_lease(member, client, "the run is over: " + reason);
+    if (member.connected) ++connected;
+  }
+  if (last) model_ = std::move(last);
+  return evaluate_last_ ? connected : 0;
+}
+
+void LeaseBook::tick(TimePoint now) {
+  for (auto& [client, member] : members_) {
+    if (member.rejoin_until && *member.rejoin_until <= now) {
+      member.rejoin_until.reset();
+      if (member.lease) void_lease(member, client, "the client vanished and did not come back in time");
+    }
+    if (member.lease && member.lease->deadline && *member.lease->deadline <= now)
+      void_lease(member, client, "the lease ran out (schedule.task_timeout_s)");
+  }
+  note_live();
+  try_open_cohort(now);
+}
+
+std::optional<TimePoint> LeaseBook::next_tick() const {
+  auto next = std::optional<TimePoint>();
+  const auto consider = [&](const std::optional<TimePoint>& time) {
+    if (time && (!next || *time < *next)) next = time;
+  };
+  for (const auto& [client, member] : members_) {
+    consider(member.rejoin_until);
+    if (member.lease) consider(member.lease->deadline);
+  }
+  if (options_.synchronous && model_ && !cohort_open_ && any_lease_ && live() > 0 && !finished_)
+    consider(after(*published_at_, options_.rejoin));
+  return next;
+}
+
+LeaseBook::Effects LeaseBook::take_effects() { return std::exchange(effects_, {}); }
+
+Roster LeaseBook::roster(TimePoint now) const {
+  auto roster = Roster();
+  const OpenLease* oldest = nullptr;
+  for (const auto& [client, member] : members_) {
+    if (member.lease) {
+      ++roster.training;
+      if (oldest == nullptr || member.lease->since < oldest->since) oldest = &*member.lease;
+    } else if (member.connected) {
+      ++roster.waiting;
+    } else {
+      ++roster.lost;
+    }
+  }
+  if (oldest != nullptr) {
+    roster.waited_for = "client " + std::to_string(oldest->lease->assignment.task.client);
+    roster.waited_s = Seconds(now - oldest->since).count();
+  } else if (!finished_) {
+    roster.waited_for = why_wait();
+    if (published_at_) roster.waited_s = Seconds(now - *published_at_).count();
+  }
+  return roster;
+}
+
+std::uint32_t LeaseBook::live() const {
+  return static_cast<std::uint32_t>(std::count_if(members_.begin(), members_.end(), [](const auto& entry) {
+    return entry.second.connected || entry.second.rejoin_until.has_value();
+  }));
+}
+
+std::size_t LeaseBook::open_leases() const {
+  return static_cast<std::size_t>(
+      std::count_if(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lease.has_value(); }));
+}
+
+/// How many clients train at the same time: the cohort's size, or the limit of concurrent leases.
+std::size_t LeaseBook::lease_limit() const {
+  return std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count)));
+}
+
+bool LeaseBook::started() const { return any_lease_ || live() >= options_.min_clients; }
+
+std::string LeaseBook::why_wait() const {
+  if (!model_) return "the server is starting";
+  if (!started())
+    return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) + " are here)";
+  if (options_.synchronous) return "the next version";
+  return "a free place (clients.fraction)";
+}
+
+void LeaseBook::give(Member& member, ClientId client, TaskId id, TaskKind kind, TimePoint now) {
+  auto lease = Lease();
+  lease.model = model_;
+  lease.assignment.kind = Assignment::Kind::task;
+  auto& task = lease.assignment.task;
+  task.id = id;
+  task.epoch = epoch_;
+  task.client = client;
+  task.kind = kind;
+  task.base = model_->version();
+  task.evaluate_base = kind == TaskKind::evaluate ||
+                       (options_.evaluate_every > 0 && task.base > 0 && task.base % options_.evaluate_every == 0);
+  task.deadline_seconds = options_.task_timeout.count();
+  task.model_bytes = model_->size();
+  task.training = options_.training;
+  auto open = OpenLease{std::make_shared<const Lease>(std::move(lease)), now, std::nullopt};
+  if (options_.task_timeout.count() > 0) open.deadline = after(now, options_.task_timeout);
+  member.lease = std::move(open);
+  member.asked = false;
+  if (!any_lease_) effects_.first_lease = true;
+  any_lease_ = true;
+}
+
+void LeaseBook::void_lease(Member& member, ClientId client, const std::string& reason) {
+  effects_.voided.push_back({client, member.lease->lease->assignment.task.id, reason, options_.synchronous});
+  member.lease.reset();
+}
+
+void LeaseBook::try_open_cohort(TimePoint now) {
+  if (!options_.synchronous || !model_ || cohort_open_ || finished_ || live() == 0) return;
+  // The first cohort waits for all; a later one does not wait for ever for a client that is gone.
+  const auto patient = !any_lease_ || now < after(*published_at_, options_.rejoin);
+  if (live() < options_.min_clients && patient) return;
+
+  auto chosen = std::vector<ClientId>();
+  for (const auto& [client, member] : members_)
+    if (member.connected || member.rejoin_until) chosen.push_back(client);
+  auto random = RandomStream(stream_seed(options_.seed, "cohort", model_->version()));
+  while (chosen.size() > lease_limit()) chosen.erase(chosen.begin() + static_cast<long>(random.below(chosen.size())));
+
+  auto cohort = Cohort();
+  cohort.version = model_->version();
+  for (const auto client : chosen) {
+    // A cohort's task numbers follow from version and client, so that a cohort begun anew trains with the same streams.
+    const auto task = cohort.version * options_.clients_count + client + 1;
+    give(members_[client], client, task, TaskKind::train, now);
+    cohort.tasks.push_back(task);
+    effects_.nudge.push_back(client);
+  }
+  cohort_open_ = true;
+  effects_.cohort = std::make_shared<const Cohort>(std::move(cohort));
+}
+
+void LeaseBook::nudge_waiting() {
+  for (auto& [client, member] : members_)
+    if (member.connected && std::exchange(member.asked, false)) effects_.nudge.push_back(client);
+}
+
+void LeaseBook::note_live() {
+  if (std::exchange(reported_live_, live()) != live()) effects_.live = live();
+}
+
+}  // namespace fl

@@ -1,0 +1,149 @@
+// Who trains what, how much, until when: the scheduler's book of clients and leases. Plain class; time is passed in.
+//
+//              join                 lease                      settle
+//   (unknown) ──────▶ waiting ─────────────────▶ training ─────────────────▶ waiting
+//                        │  ◀── nudge when            │ leave: the lease stays for `rejoin`;
+//                        │      there is work         │ deadline, rejoin over, give-up: the lease is lost
+//                        ╰──── leave ────▶ lost ◀─────╯
+//
+// Asynchronous strategies: every waiting client gets a lease of the current version at once. Synchronous ones: a cohort is
+// chosen when a version appears, its leases wait for their clients, and nobody else gets work until the next version.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "learning/published_model.hpp"
+#include "messages/types.hpp"
+
+namespace fl {
+
+using Seconds = std::chrono::duration<double>;
+
+/// Who is given work, how much, and until when.
+struct SchedulerOptions {
+  bool synchronous = false;       ///< cohorts, see fl::is_synchronous
+  std::uint32_t clients_count = 3;
+  double fraction = 1;            ///< of clients_count that train at the same time, in (0, 1]
+  std::uint32_t min_clients = 0;  ///< that must be there before the first lease; 0: clients_count when synchronous, else 1
+  Seconds task_timeout{3600};     ///< a lease runs out after this; 0: never
+  Seconds rejoin{15};             ///< a vanished client keeps its lease so long
+  Seconds retry{5};               ///< a client that must wait asks again after this at the latest
+  std::uint64_t seed = 1;
+  TrainingSettings training;
+  std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
+};
+
+/// The server's answer to a client that asks for work, with the model of the task (null unless it is one).
+struct Lease {
+  Assignment assignment;
+  PublishedModelPtr model;
+};
+
+/// The clients that train one version together; it is closed when each task is answered or lost.
+struct Cohort {
+  Version version = 0;
+  std::vector<TaskId> tasks;  ///< folded in this order
+};
+
+/// Who is where, for people.
+struct Roster {
+  std::uint32_t training = 0;  ///< clients with a lease
+  std::uint32_t waiting = 0;   ///< connected without one
+  std::uint32_t lost = 0;      ///< known, not connected
+  std::string waited_for;      ///< holder of the oldest lease, or what is missing; empty: nothing is waited for
+  double waited_s = 0;
+
+  bool operator==(const Roster&) const = default;
+};
+
+class LeaseBook {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  /// What the book wants others to do, in the order it found out.
+  struct Effects {
+    std::vector<ClientId> nudge;               ///< there is work for them
+    struct Void { ClientId client; TaskId task; std::string reason; bool was_cohort; };
+    std::vector<Void> voided;                  ///< leases that no longer hold
+    std::shared_ptr<const Cohort> cohort;      ///< a cohort was opened
+    std::optional<std::uint32_t> live;         ///< the number of live clients changed
+    bool first_lease = false;                  ///< the first lease of this book was given
+  };
+
+  LeaseBook(SchedulerOptions options, Epoch epoch);
+
+  /// A client is connected, holding `lease` from an earlier life of this book (or null).
+  void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now);
+  void leave(ClientId client, TimePoint now);
+
+  /// Work for a client: its open lease again, a new one, or why there is none.
+  std::shared_ptr<const Lease> lease(ClientId client, const Ready& ready, TimePoint now);
+
+  /// The lease was answered. Unknown ones are ignored.
+  void settle(ClientId client, TaskId task, TimePoint now);
+  /// The lease was given up.
+  void lose(ClientId client, TaskId task, const std::string& reason, TimePoint now);
+
+  /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new epoch.
+  void publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now);
+
+  /// No more training. With `last`, clients evaluate it once; returns how many will.
+  std::uint32_t finish(const std::string& reason, PublishedModelPtr last, TimePoint now);
+
+  /// Voids what has run out, opens a cohort that has waited long enough.
+  void tick(TimePoint now);
+  /// When `tick` has something to do next.
+  std::optional<TimePoint> next_tick() const;
+
+  Effects take_effects();
+  Roster roster(TimePoint now) const;
+
+  /// Connected, or vanished less than `rejoin` ago.
+  std::uint32_t live() const;
+
+ private:
+  struct OpenLease {
+    std::shared_ptr<const Lease> lease;
+    TimePoint since;
+    std::optional<TimePoint> deadline;
+  };
+  struct Member {
+    bool connected = false;
+    bool asked = false;                    ///< was told to wait, and would take work
+    bool evaluated_last = false;
+    std::optional<TimePoint> rejoin_until; ///< while vanished
+    std::optional<OpenLease> lease;
+  };
+
+  std::size_t open_leases() const;
+  std::size_t lease_limit() const;
+  bool started() const;
+  std::string why_wait() const;
+  std::shared_ptr<const Lease> wait(const std::string& reason) const;
+  void give(Member& member, ClientId client, TaskId task, TaskKind kind, TimePoint now);
+  void void_lease(Member& member, ClientId client, const std::string& reason);
+  void try_open_cohort(TimePoint now);
+  void nudge_waiting();
+  void note_live();
+
+  SchedulerOptions options_;
+  Epoch epoch_;
+  TaskId next_task_ = 1;
+  PublishedModelPtr model_;
+  std::optional<TimePoint> published_at_;
+  std::map<ClientId, Member> members_;
+  bool cohort_open_ = false;
+  bool any_lease_ = false;
+  std::optional<std::string> finished_;
+  bool evaluate_last_ = false;
+  std::uint32_t reported_live_ = 0;
+  Effects effects_;
+};
+
+}  // namespace fl
