@@ -1,0 +1,50 @@
+// A file that appears whole or not at all: written under a temporary name in the same folder, flushed, renamed.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "messages/errors.hpp"
+#include "messages/file_source.hpp"
+
+namespace fl {
+
+/// The ending of temporary names.
+inline constexpr std::string_view kTemporaryEnding = ".tmp";
+
+/// Only one process writes to a folder at a time (run_folder.hpp), so temporary names are fixed.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(std::filesystem::path file);
+
+  AtomicFile(AtomicFile&&) noexcept = default;
+  AtomicFile& operator=(AtomicFile&&) noexcept = default;
+  /// Removes the temporary file unless it was committed.
+  ~AtomicFile();
+
+  Result<void> write(std::span<const std::byte> bytes);
+  Result<void> write(std::string_view text);
+
+  /// Flushes the file to disk, gives it its name, flushes the folder.
+  Result<void> commit();
+
+ private:
+  AtomicFile(std::filesystem::path file, FileDescriptor descriptor);
+  std::filesystem::path temporary() const;
+
+  std::filesystem::path file_;
+  FileDescriptor descriptor_;
+};
+
+/// The whole of a small file at once.
+Result<void> write_atomically(const std::filesystem::path& file, std::string_view text);
+
+/// For tests: called before each step ("create", "write", "flush", "rename", "flush folder") on a file; what it fails
+/// with, the step fails with. It may also end the process there. An empty function removes it. Not thread-safe.
+using FileStepHook = std::function<Result<void>(std::string_view step, const std::filesystem::path& file)>;
+void set_file_step_hook(FileStepHook hook);
+
+}  // namespace fl

@@ -1,0 +1,71 @@
+// The command line as a value; nothing is done here. What it offers is a contract that scripts rely on.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "runtime/config.hpp"
+
+namespace fl {
+
+/// What the process answers to its caller.
+enum class ExitCode : int {
+  done = 0,
+  failed = 1,
+  refused = 2,        ///< bad usage, configuration or data, or an unresolvable host
+  interrupted = 130,  ///< state saved
+};
+
+enum class Role : std::uint8_t { simulate, aggregator, client };
+
+/// "simulate", "aggregator", "client".
+std::string_view to_string(Role role);
+
+/// What is asked for.
+enum class Action : std::uint8_t {
+  run,             ///< a role
+  status,          ///< how the run at `target` goes
+  stop,            ///< end the run at `target`
+  config_show,     ///< print the settings as resolved
+  config_default,  ///< print configs/default.toml
+  config_docs,     ///< print docs/configuration.md
+};
+
+/// A node's address as the user wrote it; not looked up yet.
+struct HostPort {
+  std::string host;
+  std::optional<std::uint16_t> port;  ///< none: net.port
+
+  bool operator==(const HostPort&) const = default;
+};
+
+/// "host", "host:4242", "192.0.2.1:4242", "[2001:db8::1]:4242" or "2001:db8::1". Fails with `bad_config`.
+Result<HostPort> parse_host_port(std::string_view text);
+
+struct CommandLine {
+  Action action = Action::run;
+  Role role = Role::simulate;
+  ConfigSources config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
+  std::optional<std::filesystem::path> out;
+  bool resume = false;
+  HostPort join;       ///< of a client: its aggregator
+  std::string name;    ///< of a client; empty: not given
+  std::string target;  ///< of status and stop: RUN_DIR or HOST[:PORT]
+};
+
+/// The process is to end here: --help, --version, or a usage error.
+struct CommandLineEnd {
+  ExitCode code = ExitCode::done;
+  std::string text;  ///< for stdout when done, else for stderr; ends in a newline
+};
+
+tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const char* const* argv);
+
+/// The settings of a command line. A resume without --config begins from the config.toml of its run folder.
+Result<Config> load_config(const CommandLine& command_line);
+
+}  // namespace fl

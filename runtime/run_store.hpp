@@ -1,0 +1,91 @@
+// The run store: DIR/run.db (SQLite, WAL mode), DIR/metrics.jsonl and DIR/checkpoints/.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/run_storage.hpp"
+#include "runtime/metrics_file.hpp"
+#include "runtime/snapshot_file.hpp"
+#include "runtime/sqlite_database.hpp"
+
+namespace fl {
+
+/// How far a run is.
+enum class RunState : std::uint8_t {
+  running,    ///< or cut short without a chance to say so
+  completed,  ///< a goal was reached
+  stopped,    ///< by the user; can be resumed
+  failed,
+};
+
+/// "running", "completed", "stopped", "failed".
+std::string_view to_string(RunState state);
+
+struct RunStoreOptions {
+  SnapshotIdentity identity;         ///< of the run's snapshots
+  std::uint32_t keep_snapshots = 3;  ///< ≥ 1
+};
+
+/// What a run folder tells of its run.
+struct StoredRun {
+  std::string run_id;
+  RunState state = RunState::running;
+  std::optional<VersionRecord> last;
+  std::optional<double> best_accuracy;
+};
+
+/// Reads a run that another process may be working on; none when the folder holds no run. Changes nothing.
+Result<std::optional<StoredRun>> read_stored_run(const std::filesystem::path& folder);
+
+/// The store of one run. The database is the truth; metrics.jsonl is written from it, so it never holds a version twice.
+/// A process crash loses nothing committed; a power cut may lose the last moments (synchronous = NORMAL), but never an
+/// epoch, a client's index or the run's state.
+class RunStore final : public RunStorage {
+ public:
+  /// Opens the store in an existing folder, or makes it; a new run gets an id. The caller holds the folder
+  /// (run_folder.hpp). Fails with `run_folder_refused` (of a newer program) or `io_failed`.
+  static Result<std::shared_ptr<RunStore>> open(const std::filesystem::path& folder, RunStoreOptions options);
+  ~RunStore() override;
+
+  /// Names the run across restarts: 32 hexadecimal digits.
+  const std::string& run_id() const { return run_id_; }
+
+  Result<RunState> state();
+  Result<void> set_state(RunState state);
+
+  /// All clients that were ever bound, by index.
+  Result<std::vector<ClientRecord>> clients();
+  Result<std::optional<VersionRecord>> last_version();
+
+  Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count,
+                               const std::set<ClientId>& connected) override;
+  Result<void> save_client(const ClientRecord& client) override;
+  Result<void> save_snapshot(const AggregationState& state, TaskId next_task) override;
+  Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) override;
+  Result<void> save_updates(std::span<const UpdateRecord> updates) override;
+  Result<void> save_version(const VersionRecord& version) override;
+  Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) override;
+  Result<RunTotals> roll_back(Version version) override;
+  std::optional<double> best_accuracy() override;
+  Result<Epoch> next_epoch() override;
+  std::string transfer_folder() const override { return spool_.string(); }
+
+ private:
+  RunStore(const std::filesystem::path& folder, RunStoreOptions options, SqliteDatabase database);
+
+  Result<void> begin_run();
+
+  std::mutex mutex_;
+  SqliteDatabase database_;
+  MetricsFile metrics_;
+  SnapshotFolder snapshots_;
+  std::filesystem::path spool_;
+  std::string run_id_;
+};
+
+}  // namespace fl
