@@ -14,7 +14,7 @@ std::string duration_text(double seconds);
 /// Decimal units: "512 B", "12.3 kB", "4.80 MB", "1.20 GB".
 std::string bytes_text(std::uint64_t bytes);
 
-/// Three significant digits: "0.25", "1.52", "15.2", "1520".
+/// About three significant digits: "0.25", "1.52", "15.2", "1520".
 std::string rate_text(double per_second);
 
 /// A share in [0, 1] as "97.31 %"; "?" when not a number.
