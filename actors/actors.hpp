@@ -233,7 +233,7 @@ using checkpointer_actor = caf::typed_actor<
 
 /// Measures versions on held-out data, on a worker or on the clients.
 using evaluator_actor = caf::typed_actor<
-    /// To itself: the job of this version has ended (with an error text, if it failed).
+    /// To itself: the job of this version has ended (with an error text, if it failed), or the clients' time is over.
     caf::reacts_to<caf::tick_atom, Version, std::string>,
     /// A new version: evaluated if it is due; when it is behind, only the newest waiting one is.
     caf::reacts_to<publish_atom, PublicationPtr>,

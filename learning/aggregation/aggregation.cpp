@@ -108,6 +108,14 @@ void Aggregation::close() {
   clients_.clear();
 }
 
+std::uint64_t Aggregation::discard_buffer() {
+  const auto discarded = std::exchange(folded_, 0);
+  updates_accepted_ -= discarded;
+  divisor_ = 0;
+  clients_.clear();
+  return discarded;
+}
+
 AggregationState Aggregation::state() const {
   auto state = AggregationState{.model = model_,
                                 .version = version_,

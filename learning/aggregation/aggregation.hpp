@@ -56,6 +56,9 @@ class Aggregation {
   std::size_t distinct_clients() const { return clients_.size(); }
   std::uint64_t folded() const { return folded_; }
 
+  /// Forgets what was folded since the last version, as if those updates had never come; returns how many.
+  std::uint64_t discard_buffer();
+
   /// Applies the buffer as the next version, which is `model()` and `version()` from then on. Needs folded()
   /// > 0, else std::logic_error.
   void close();

@@ -1,0 +1,93 @@
+// The aggregator: owns the model, folds updates as they come, publishes versions.
+//
+//   starting ──restore answered──▶ open ──goal reached──▶ over ──stop──▶ saved
+//
+// Asynchronous strategies fold at once. Synchronous ones fold in the order of the cohort's tasks, so that the model does
+// not depend on who was faster; an update that is early waits for its turn.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "actors/actors.hpp"
+#include "actors/chaos.hpp"
+#include "actors/options.hpp"
+
+namespace fl {
+
+struct AggregatorOptions {
+  StrategyOptions strategy;
+  ServerOptimizerOptions optimizer;
+  GoalOptions goals;
+  std::function<Seconds()> spent;      ///< of goals.max_seconds so far, resumes included; none: nothing
+  Version snapshot_every = 1;          ///< versions; 0: only at the end
+  std::string transfer_folder;         ///< where old versions that are still downloaded spill to; empty: nowhere
+  std::size_t models_in_memory = 3;    ///< published versions that may stay in memory when there is a folder
+  std::function<Parameters()> initial; ///< makes version 0
+};
+
+struct AggregatorState {
+  static inline const char* name = "aggregator";
+
+  /// Sums over the updates of the open buffer, for the version's record.
+  struct Tally {
+    std::uint64_t updates = 0;
+    double samples = 0;
+    double loss = 0;       ///< Σ samples · loss
+    double staleness = 0;  ///< Σ τ
+  };
+
+  /// A task of the open cohort.
+  struct Slot {
+    bool settled = false;     ///< folded, or lost
+    ValidUpdatePtr waiting;   ///< arrived before its turn
+    Weight weight;
+  };
+
+  aggregator_actor::pointer self = nullptr;
+  AggregatorOptions options;
+  ChaosPtr chaos;
+  PeersPtr peers;
+  std::optional<Aggregation> aggregation;  ///< none while starting
+  std::optional<PublishedModels> published;
+  PublishedModelPtr model;
+  std::uint32_t live = 1;
+  std::uint32_t goal = 1;                  ///< distinct clients that close the open buffer
+  TaskId next_task = 1;
+  CohortPtr cohort;
+  std::map<TaskId, Slot> slots;            ///< of the cohort
+  std::size_t turn = 0;                    ///< index in cohort->tasks of the next to fold
+  Tally tally;
+  std::vector<UpdateRecord> unsaved;       ///< decided since the last save
+  SaveRequestPtr saving;                   ///< under way
+  bool snapshot_due = false;
+  std::optional<std::string> over;         ///< why the run ends
+  caf::typed_response_promise<PublicationPtr> stopped;
+
+  explicit AggregatorState(aggregator_actor::pointer actor) : self(actor) {}
+
+  void on_wire(const PeersPtr& peers);
+  void restore();
+  void begin(Aggregation restored, TaskId next, bool is_restored);
+  PublicationPtr publication(bool anew) const;
+
+  Receipt submit(const ValidUpdatePtr& update);
+  Receipt refuse(const ValidUpdate& update, const Error& error);
+  Result<void> fold(const ValidUpdate& update, const Weight& weight);
+  void open_cohort(const CohortPtr& opened);
+  void lose(TaskId task);
+  void fold_in_turn();
+  void close_if_full();
+  void close();
+  void end(const std::string& reason);
+  void check_goals();
+
+  void save();
+  void on_saved(const Result<Version>& result);
+};
+
+aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<AggregatorState> self,
+                                           AggregatorOptions options, ChaosPtr chaos);
+
+}  // namespace fl

@@ -1,0 +1,186 @@
+#include "actors/evaluator.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/crash_report.hpp"
+
+namespace fl {
+
+namespace {
+
+/// Versions that may wait for answers of clients at the same time; the oldest is closed with what it has.
+constexpr std::size_t kOpenVersions = 8;
+
+/// How long the clients may take to evaluate the last version.
+constexpr auto kLastAnswers = std::chrono::seconds(120);
+
+std::string text_of(const std::exception_ptr& error) {
+  if (!error) return {};
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return exception.what();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+}  // namespace
+
+EvaluatorState::~EvaluatorState() {
+  if (job) means.pool->cancel(job_id);
+}
+
+bool EvaluatorState::due(Version version) const {
+  return options.every > 0 && version > 0 && version % options.every == 0;
+}
+
+void EvaluatorState::consider(const PublicationPtr& publication) {
+  const auto version = publication->model->version();
+  if (publication->anew) {
+    open.erase(open.upper_bound(version), open.end());
+    if (waiting && waiting->model->version() > version) waiting = nullptr;
+  }
+  if (version == 0) return;
+  const auto known = (running && running->model->version() == version) ||
+                     (waiting && waiting->model->version() == version) || (newest && newest->version == version);
+  if (known && !publication->anew) return;
+  if (!due(version)) {
+    skip(version);
+  } else if (options.on_clients) {
+    open.try_emplace(version);
+    while (open.size() > kOpenVersions) close_answers(open.begin()->first);
+  } else if (!means.data || means.data->size() == 0) {
+    skip(version);
+  } else if (running) {
+    if (waiting) skip(waiting->model->version());
+    waiting = publication;
+  } else {
+    start(publication);
+  }
+}
+
+void EvaluatorState::start(const PublicationPtr& publication) {
+  const auto version = publication->model->version();
+  chaos->strike_at("evaluator", "version", version);
+  auto parameters = publication->model->parameters();
+  auto begun = parameters ? means.trainer->evaluate(*parameters, means.data)
+                          : Result<std::unique_ptr<EvaluationJob>>(tl::unexpected(parameters.error()));
+  if (!begun) {
+    spdlog::error("version {} cannot be evaluated: {}", version, to_string(begun.error()));
+    skip(version);
+    if (last.pending() && version == last_version) last.deliver(to_caf(begun.error()));
+    return;
+  }
+  running = publication;
+  job = std::move(*begun);
+  job_id = means.pool->submit(
+      job,
+      [handle = caf::actor_cast<evaluator_actor>(self), version](std::exception_ptr error) {
+        caf::anon_send(handle, caf::tick_atom_v, version, text_of(error));
+      },
+      Priority::high);
+}
+
+void EvaluatorState::on_job_end(Version version, const std::string& error) {
+  if (!running || running->model->version() != version) return;
+  auto evaluation = job->report();
+  evaluation.version = version;
+  running = nullptr;
+  job = nullptr;
+  if (!error.empty()) {
+    spdlog::error("the evaluation of version {} failed: {}", version, error);
+    skip(version);
+    if (last.pending() && version == last_version) last.deliver(to_caf({ec::internal, error}));
+  } else {
+    report(evaluation);
+  }
+  if (auto next = std::exchange(waiting, nullptr)) start(next);
+}
+
+void EvaluatorState::on_answer(const Evaluation& evaluation, ClientId client) {
+  const auto found = open.find(evaluation.version);
+  if (found == open.end()) return;
+  auto& answers = found->second;
+  if (!answers.clients.insert(client).second) return;
+  const auto samples = static_cast<double>(evaluation.samples);
+  answers.samples += samples;
+  answers.loss += samples * evaluation.loss;
+  answers.accuracy += samples * evaluation.accuracy;
+  const auto expected = last.pending() && evaluation.version == last_version ? last_answers : live;
+  if (answers.clients.size() >= expected) close_answers(evaluation.version);
+}
+
+void EvaluatorState::close_answers(Version version) {
+  const auto found = open.find(version);
+  if (found == open.end()) return;
+  const auto answers = found->second;
+  open.erase(found);
+  if (answers.samples == 0) {
+    skip(version);
+    if (last.pending() && version == last_version)
+      last.deliver(to_caf({ec::unavailable, "no client evaluated the last version"}));
+    return;
+  }
+  report({version, static_cast<std::uint64_t>(answers.samples), answers.loss / answers.samples,
+          answers.accuracy / answers.samples});
+}
+
+void EvaluatorState::report(const Evaluation& evaluation) {
+  newest = evaluation;
+  self->send(peers->metrics, evaluation);
+  self->send(peers->aggregator, evaluation);
+  if (last.pending() && evaluation.version == last_version) last.deliver(evaluation);
+}
+
+void EvaluatorState::skip(Version version) { self->send(peers->metrics, skip_atom_v, version); }
+
+evaluator_actor::behavior_type evaluator(evaluator_actor::stateful_pointer<EvaluatorState> self,
+                                         EvaluationOptions options, EvaluationMeans means, ChaosPtr chaos) {
+  self->state.options = options;
+  self->state.means = std::move(means);
+  self->state.chaos = std::move(chaos);
+  end_with_reason_on_exception(self);
+  return {
+      [self](caf::tick_atom, Version version, const std::string& error) {
+        if (self->state.options.on_clients)
+          self->state.close_answers(version);
+        else
+          self->state.on_job_end(version, error);
+      },
+      [self](publish_atom, const PublicationPtr& publication) { self->state.consider(publication); },
+      [self](evaluate_atom, const PublicationPtr& publication, std::uint32_t answers) {
+        auto& state = self->state;
+        const auto version = publication->model->version();
+        state.last = self->make_response_promise<Evaluation>();
+        state.last_version = version;
+        state.last_answers = answers;
+        if (state.newest && state.newest->version == version) {
+          state.last.deliver(*state.newest);
+        } else if (state.options.on_clients) {
+          state.open[version];
+          if (answers == 0) state.close_answers(version);
+          self->delayed_send(self, kLastAnswers, caf::tick_atom_v, version, std::string());
+        } else if (!state.means.data || state.means.data->size() == 0) {
+          state.last.deliver(to_caf({ec::bad_data, "there is no held-out data to evaluate on"}));
+        } else if (state.running) {
+          if (state.running->model->version() != version) {
+            if (state.waiting && state.waiting->model->version() != version)
+              state.skip(state.waiting->model->version());
+            state.waiting = publication;
+          }
+        } else {
+          state.start(publication);
+        }
+        return state.last;
+      },
+      [self](const Evaluation& evaluation, ClientId client) { self->state.on_answer(evaluation, client); },
+      [self](live_atom, std::uint32_t clients) { self->state.live = clients; },
+      [self](wire_atom, const PeersPtr& peers) { self->state.peers = peers; },
+  };
+}
+
+}  // namespace fl

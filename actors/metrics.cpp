@@ -1,0 +1,209 @@
+#include "actors/metrics.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "actors/crash_report.hpp"
+
+namespace fl {
+
+namespace {
+
+/// Over which the rate of updates is shown.
+constexpr auto kRateWindow = Seconds(10);
+
+void complain(const Result<void>& result) {
+  if (!result) spdlog::error("the run store: {}", to_string(result.error()));
+}
+
+}  // namespace
+
+double MetricsState::elapsed_s() const {
+  if (stopped_at_s) return *stopped_at_s;
+  return seconds_before + (begun ? Seconds(now() - *begun).count() : 0);
+}
+
+void MetricsState::restore(Version version) {
+  auto restored = storage->roll_back(version);
+  if (!restored) {
+    spdlog::error("the run store: {}", to_string(restored.error()));
+    return;
+  }
+  // Restarts happened and time passed, even where the model went back.
+  const auto restarts = std::max(totals.restarts, restored->restarts);
+  if (!begun) seconds_before = restored->wall_seconds;
+  totals = std::move(*restored);
+  totals.restarts = restarts;
+  pending.clear();
+  early.clear();
+  newest = {};
+  newest.version = version;
+  if (evaluation && evaluation->version > version) evaluation.reset();
+  best_accuracy = storage->best_accuracy().value_or(-1);
+  updates_at_begin = totals.updates_accepted;
+  version_at_begin = version;
+}
+
+void MetricsState::on_update(const UpdateRecord& update) {
+  if (update.decision != ec::none) {
+    ++totals.updates_rejected[std::string(name_of(update.decision))];
+    return;
+  }
+  ++totals.updates_accepted;
+  totals.staleness_sum += static_cast<double>(update.staleness);
+  totals.staleness_max = std::max(totals.staleness_max, update.staleness);
+  recent_updates.push_back(now());
+  while (now() - recent_updates.front() > kRateWindow) recent_updates.pop_front();
+}
+
+void MetricsState::on_version(VersionRecord version) {
+  chaos->strike_at("metrics", "version", version.version);
+  totals.updates_accepted = version.totals.updates_accepted;
+  totals.wall_seconds = elapsed_s();
+  version.totals = totals;
+  version.time_s = elapsed_s();
+  newest = version;
+  complain(storage->save_version(version));
+  auto entry = Pending{version.version, false, std::nullopt};
+  if (const auto found = early.find(version.version); found != early.end()) {
+    entry.resolved = true;
+    entry.evaluation = found->second;
+    early.erase(found);
+  }
+  pending.push_back(entry);
+  write_lines();
+}
+
+void MetricsState::on_evaluation(const Evaluation& measured) {
+  if (!evaluation || measured.version >= evaluation->version) evaluation = measured;
+  best_accuracy = std::max(best_accuracy, measured.accuracy);
+  const auto found = std::find_if(pending.begin(), pending.end(),
+                                  [&](const auto& entry) { return entry.version == measured.version; });
+  if (found != pending.end()) {
+    found->resolved = true;
+    found->evaluation = measured;
+    write_lines();
+  } else if (measured.version > newest.version) {
+    early[measured.version] = measured;
+  }
+}
+
+void MetricsState::on_skip(Version version) {
+  for (auto& entry : pending)
+    if (entry.version == version) entry.resolved = true;
+  write_lines();
+}
+
+void MetricsState::write_lines() {
+  while (!pending.empty() && pending.front().resolved) {
+    complain(storage->complete_version(pending.front().version, pending.front().evaluation));
+    pending.pop_front();
+  }
+}
+
+/// To the nearest goal, at the mean speed of this life.
+double MetricsState::remaining_s() const {
+  if (!begun || stopped_at_s) return -1;
+  const auto passed = Seconds(now() - *begun).count();
+  auto nearest = -1.0;
+  const auto consider = [&](double done, double goal, double done_before) {
+    if (goal <= 0 || done <= done_before) return;
+    const auto left = std::max(0.0, (goal - done) * passed / (done - done_before));
+    if (nearest < 0 || left < nearest) nearest = left;
+  };
+  const auto& goals = options.goals;
+  consider(static_cast<double>(newest.version), static_cast<double>(goals.max_versions),
+           static_cast<double>(version_at_begin));
+  consider(static_cast<double>(totals.updates_accepted), static_cast<double>(goals.max_updates),
+           static_cast<double>(updates_at_begin));
+  if (goals.max_seconds.count() > 0) consider(elapsed_s(), goals.max_seconds.count(), seconds_before);
+  return nearest;
+}
+
+RunStatus MetricsState::status() const {
+  auto status = RunStatus();
+  status.state = phase;
+  status.strategy = options.strategy;
+  status.version = newest.version;
+  status.max_versions = options.goals.max_versions;
+  status.updates_accepted = totals.updates_accepted;
+  status.max_updates = options.goals.max_updates;
+  for (const auto& [reason, count] : totals.updates_rejected) status.updates_rejected += count;
+  if (!recent_updates.empty() && begun) {
+    const auto window = std::min(kRateWindow, Seconds(now() - *begun));
+    const auto recent = std::count_if(recent_updates.begin(), recent_updates.end(),
+                                      [&](const auto& time) { return now() - time <= kRateWindow; });
+    if (window.count() > 0) status.updates_per_s = static_cast<double>(recent) / window.count();
+  }
+  status.staleness_mean = newest.staleness_mean;
+  if (evaluation) {
+    status.accuracy = evaluation->accuracy;
+    status.loss = evaluation->loss;
+  }
+  status.best_accuracy = best_accuracy;
+  status.train_loss = newest.train_loss;
+  status.clients_training = roster.training;
+  status.clients_waiting = roster.waiting;
+  status.clients_lost = roster.lost;
+  status.elapsed_s = elapsed_s();
+  status.remaining_s = remaining_s();
+  status.waited_for = roster.waited_for;
+  if (!roster.waited_for.empty()) status.waited_s = roster.waited_s + Seconds(now() - roster_at).count();
+  status.bytes_up = totals.bytes_up;
+  status.bytes_down = totals.bytes_down;
+  status.restarts = totals.restarts;
+  return status;
+}
+
+VersionRecord MetricsState::last_record() {
+  if (!stopped_at_s) stopped_at_s = elapsed_s();
+  for (auto& entry : pending) entry.resolved = true;
+  write_lines();
+  totals.wall_seconds = elapsed_s();
+  auto record = newest;
+  record.totals = totals;
+  if (evaluation && evaluation->version == newest.version) {
+    record.eval_loss = evaluation->loss;
+    record.eval_accuracy = evaluation->accuracy;
+  }
+  return record;
+}
+
+metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self, MetricsOptions options,
+                                     RunStoragePtr storage, ChaosPtr chaos) {
+  self->state.options = std::move(options);
+  self->state.storage = std::move(storage);
+  self->state.chaos = std::move(chaos);
+  end_with_reason_on_exception(self);
+  return {
+      [self](const UpdateRecordPtr& update) { self->state.on_update(*update); },
+      [self](const VersionRecordPtr& version) { self->state.on_version(*version); },
+      [self](const Evaluation& evaluation) { self->state.on_evaluation(evaluation); },
+      [self](skip_atom, Version version) { self->state.on_skip(version); },
+      [self](restore_atom, Version version) { self->state.restore(version); },
+      [self](const RosterPtr& roster) {
+        self->state.roster = *roster;
+        self->state.roster_at = self->state.now();
+      },
+      [self](traffic_atom, std::uint64_t up, std::uint64_t down) {
+        self->state.totals.bytes_up += up;
+        self->state.totals.bytes_down += down;
+      },
+      [self](restart_atom, const std::string&) { ++self->state.totals.restarts; },
+      [self](begin_atom) {
+        if (!self->state.begun) self->state.begun = self->state.now();
+        self->state.phase = "training";
+      },
+      [self](status_atom, const std::string& phase) {
+        auto& state = self->state;
+        state.phase = phase;
+        if (!state.stopped_at_s) state.stopped_at_s = state.elapsed_s();
+      },
+      [self](status_atom) { return self->state.status(); },
+      [self](stop_atom) { return std::make_shared<const VersionRecord>(self->state.last_record()); },
+      [](wire_atom, const PeersPtr&) {},
+  };
+}
+
+}  // namespace fl

@@ -1,0 +1,69 @@
+// The metrics: counts what happens, keeps the store's versions and metrics.jsonl in order, and answers how the run goes.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "actors/actors.hpp"
+#include "actors/chaos.hpp"
+#include "actors/options.hpp"
+
+namespace fl {
+
+struct MetricsOptions {
+  GoalOptions goals;
+  std::string strategy;  ///< for the status
+};
+
+struct MetricsState {
+  static inline const char* name = "metrics";
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  /// A version whose line is not written yet.
+  struct Pending {
+    Version version = 0;
+    bool resolved = false;  ///< evaluated, or it will not be
+    std::optional<Evaluation> evaluation;
+  };
+
+  metrics_actor::pointer self = nullptr;
+  MetricsOptions options;
+  RunStoragePtr storage;
+  ChaosPtr chaos;
+
+  RunTotals totals;                          ///< of the whole run
+  double seconds_before = 0;                 ///< wall seconds of earlier lives
+  std::optional<TimePoint> begun;            ///< first lease of this life
+  std::optional<double> stopped_at_s;        ///< the clock stands still from here
+  std::deque<Pending> pending;               ///< rising versions
+  std::map<Version, Evaluation> early;       ///< evaluations that overtook their version's record
+  VersionRecord newest;
+  std::optional<Evaluation> evaluation;      ///< the newest
+  double best_accuracy = -1;
+  std::string phase = "waiting for clients";
+  Roster roster;
+  TimePoint roster_at;
+  std::deque<TimePoint> recent_updates;      ///< accepted in the last seconds
+  std::uint64_t updates_at_begin = 0;        ///< accepted before this life
+  Version version_at_begin = 0;
+
+  explicit MetricsState(metrics_actor::pointer actor) : self(actor) {}
+
+  TimePoint now() const { return self->clock().now(); }
+  double elapsed_s() const;
+  void restore(Version version);
+  void on_update(const UpdateRecord& update);
+  void on_version(VersionRecord version);
+  void on_evaluation(const Evaluation& evaluation);
+  void on_skip(Version version);
+  void write_lines();
+  double remaining_s() const;
+  RunStatus status() const;
+  VersionRecord last_record();
+};
+
+metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self, MetricsOptions options,
+                                     RunStoragePtr storage, ChaosPtr chaos);
+
+}  // namespace fl
