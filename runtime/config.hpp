@@ -1,7 +1,7 @@
 // All settings of a node. Where they come from: the defaults, then a TOML file, then the command line.
 //
-// One table of keys (config_schema.hpp) is behind everything here: reading, checking, the resolved config.toml,
-// configs/default.toml and docs/configuration.md.
+// One table of keys (config_schema.hpp) is behind everything here: reading, checking, the resolved
+// config.toml, configs/default.toml and docs/configuration.md.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct ClientsOptions {
 /// How a run is kept.
 struct StoreOptions {
   std::string durability = "snapshot";
-  std::uint64_t snapshot_every = 1;   ///< versions, ≥ 1
-  std::uint32_t keep_snapshots = 3;   ///< ≥ 1
+  std::uint64_t snapshot_every = 1;  ///< versions, ≥ 1
+  std::uint32_t keep_snapshots = 3;  ///< ≥ 1
   std::uint64_t keep_updates = 0;
   std::uint64_t max_bytes = 0;
 };
@@ -53,10 +53,10 @@ struct NetOptions {
   std::string bind = "127.0.0.1";
   bool allow_plaintext = false;
   std::uint64_t max_model_bytes = std::uint64_t{16} << 30;
-  Seconds heartbeat{2};             ///< between two signs of life on an idle connection
-  Seconds connection_timeout{30};   ///< silence after which a peer counts as gone
-  Seconds request_timeout{60};      ///< for one answer
-  Seconds reconnect{60};            ///< how long a client keeps trying; 0: for ever
+  Seconds heartbeat{2};            ///< between two signs of life on an idle connection
+  Seconds connection_timeout{30};  ///< silence after which a peer counts as gone
+  Seconds request_timeout{60};     ///< for one answer
+  Seconds reconnect{60};           ///< how long a client keeps trying; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
   std::string tls_certificate;
@@ -91,7 +91,8 @@ struct Config {
   double redundancy = 1;
   SchedulerOptions scheduler;
   EvaluationOptions evaluation;
-  double validation_fraction = 0;  ///< of each client's data kept to evaluate on; 0 unless evaluation.on_clients
+  double validation_fraction =
+      0;  ///< of each client's data kept to evaluate on; 0 unless evaluation.on_clients
   StoreOptions store;
   NetOptions net;
   SimulateOptions simulate;
@@ -100,8 +101,8 @@ struct Config {
   LogOptions log;
   bool show_progress = true;
 
-  /// What was given where the default depends on other keys; none: the default. The values in use are in `strategy` and
-  /// `validation_fraction`.
+  /// What was given where the default depends on other keys; none: the default. The values in use are in
+  /// `strategy` and `validation_fraction`.
   struct Given {
     std::optional<double> staleness_a;
     std::optional<double> server_learning_rate;
@@ -127,11 +128,13 @@ struct ConfigSources {
   std::vector<Setting> settings;
 };
 
-/// Reads, checks and resolves. Fails with `bad_config`; the text names the key, where it was given and what is valid.
+/// Reads, checks and resolves. Fails with `bad_config`; the text names the key, where it was given and what
+/// is valid.
 Result<Config> load_config(const ConfigSources& sources);
 
 /// The same for TOML in memory; `name` stands for the file in messages.
-Result<Config> parse_config(std::string_view toml, const std::string& name, const std::vector<Setting>& settings = {});
+Result<Config> parse_config(std::string_view toml, const std::string& name,
+                            const std::vector<Setting>& settings = {});
 
 /// The defaults, resolved.
 Config default_config();
@@ -152,7 +155,8 @@ struct ConfigDifference {
   std::string wanted;
 };
 
-/// The first such key: model, seed, clients, data, strategy. Others, like goals and rates, may change on a resume.
+/// The first such key: model, seed, clients, data, strategy. Others, like goals and rates, may change on a
+/// resume.
 std::optional<ConfigDifference> first_identity_difference(const Config& stored, const Config& wanted);
 
 }  // namespace fl

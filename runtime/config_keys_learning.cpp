@@ -1,0 +1,167 @@
+#include "runtime/config_binding.hpp"
+
+namespace fl {
+
+using config_binding::following_key;
+using config_binding::key;
+
+namespace {
+
+const std::vector<std::string> kCodecs = {"none", "top_k", "random_k", "int8", "int4",
+                                          "qsgd", "sign",  "fp16",     "bf16", "prune"};
+const std::vector<std::string> kLaterCodecs(kCodecs.begin() + 1, kCodecs.end());
+
+std::vector<ConfigKey> train_keys() {
+  return {
+      key("train.backend", FL_CONFIG_MEMBER(trainer.backend))
+          .one_of({"torch", "echo"})
+          .says("torch trains. echo trains nothing and answers after train.echo_seconds, to measure the "
+                "system; it needs "
+                "model.name = \"flat\". Each client's own affair: it does not travel."),
+      key("train.echo_seconds", FL_CONFIG_MEMBER(trainer.echo_seconds))
+          .in(at_least(0))
+          .says("Seconds that an echo task takes. Does not travel."),
+      key("train.epochs", FL_CONFIG_MEMBER(training.epochs))
+          .in(at_least(1))
+          .says("Passes over the client's samples in one task, unless train.steps is given."),
+      key("train.steps", FL_CONFIG_MEMBER(training.steps))
+          .says("Exact number of batches in one task. 0: train.epochs decides."),
+      key("train.batch_size", FL_CONFIG_MEMBER(training.batch_size))
+          .in(at_least(1))
+          .says("Samples in one batch."),
+      key("train.learning_rate", FL_CONFIG_MEMBER(training.learning_rate))
+          .in(above(0))
+          .says("Step size of local training."),
+      key("train.momentum", FL_CONFIG_MEMBER(training.momentum))
+          .in(from_below(0, 1))
+          .says("Momentum of local SGD."),
+      key("train.nesterov", FL_CONFIG_MEMBER(training.nesterov))
+          .says("Nesterov momentum; needs train.momentum above 0."),
+      key("train.weight_decay", FL_CONFIG_MEMBER(training.weight_decay))
+          .in(at_least(0))
+          .says("L2 penalty on the parameters."),
+      key("train.optimizer", FL_CONFIG_MEMBER(training.optimizer))
+          .one_of({"sgd", "adam"})
+          .says("The clients' optimiser."),
+      key("train.proximal_mu", FL_CONFIG_MEMBER(training.proximal_mu))
+          .in(at_least(0))
+          .says("µ of FedProx: adds µ/2 ‖x − base‖² to the loss, which holds clients with unlike data "
+                "together."),
+      key("train.threads", FL_CONFIG_MEMBER(trainer.threads))
+          .in(at_least(1))
+          .says("Threads of one task. 1 is best where several tasks run at once, and the only setting under "
+                "which results do "
+                "not depend on the machine. Does not travel."),
+      key("train.precision", FL_CONFIG_MEMBER(trainer.precision))
+          .one_of({"fp32", "bf16"})
+          .says("bf16 computes with half the bits, which is about twice as fast on recent processors; "
+                "parameters and updates "
+                "stay float32. Does not travel."),
+      key("train.device", FL_CONFIG_MEMBER(trainer.device))
+          .one_of({"auto", "cpu", "cuda"})
+          .says("Where training computes; auto: a GPU if there is one. Does not travel."),
+  };
+}
+
+std::vector<ConfigKey> strategy_keys() {
+  return {
+      key("strategy.name", FL_CONFIG_MEMBER(strategy.name))
+          .one_of({"fedavg", "fedavg_async", "fedasync", "fedasync_delta", "fedbuff"})
+          .makes_the_run()
+          .says("How updates become the next version. fedavg: synchronous, waits for the whole cohort. "
+                "fedavg_async: averages "
+                "the first buffer_size clients, weighted by samples and staleness; nobody waits. fedbuff: "
+                "the same without "
+                "sample counts. fedasync: mixes in each client's model as it comes. fedasync_delta: adds "
+                "each client's "
+                "delta as it comes, which differs from fedasync when the update is stale."),
+      key("strategy.buffer_size", FL_CONFIG_MEMBER(strategy.buffer_size))
+          .says("Distinct clients whose updates make a version, for fedavg_async and fedbuff. 0: a quarter "
+                "of the connected "
+                "clients, at least 1 (fedbuff: 10)."),
+      following_key("strategy.server_learning_rate", FL_CONFIG_MEMBER(given.server_learning_rate),
+                    FL_CONFIG_MEMBER(strategy.server_learning_rate),
+                    "1; with a server optimiser 0.1, with yogi 0.01")
+          .in(above(0))
+          .says("Step size of the server: how much of the averaged update is applied."),
+      key("strategy.mixing", FL_CONFIG_MEMBER(strategy.mixing))
+          .in(above_to(0, 1))
+          .says("α of fedasync and fedasync_delta: the share of a fresh update."),
+      key("strategy.staleness", FL_CONFIG_MEMBER(strategy.staleness.function))
+          .one_of({"constant", "polynomial", "hinge", "exponential"})
+          .says("How much an update counts that began τ versions ago. constant: 1. polynomial: (1 + τ)^−a. "
+                "hinge: 1 up to b, "
+                "then 1 / (a (τ − b) + 1). exponential: e^(−a τ)."),
+      following_key("strategy.staleness_a", FL_CONFIG_MEMBER(given.staleness_a),
+                    FL_CONFIG_MEMBER(strategy.staleness.a),
+                    "0.5 for polynomial, 10 for hinge, 0.1 for exponential")
+          .in(above(0))
+          .says("a of the staleness function."),
+      key("strategy.staleness_b", FL_CONFIG_MEMBER(strategy.staleness.b))
+          .in(at_least(0))
+          .says("b of the staleness function hinge, in versions."),
+      key("strategy.max_staleness", FL_CONFIG_MEMBER(strategy.max_staleness))
+          .says("An update that began more versions ago than this is refused. 0: no limit."),
+      key("strategy.server_optimizer", FL_CONFIG_MEMBER(server_optimizer.name))
+          .one_of({"none", "momentum", "adagrad", "adam", "yogi"})
+          .makes_the_run()
+          .says("What turns the averaged update into a step (FedOpt)."),
+      key("strategy.beta1", FL_CONFIG_MEMBER(server_optimizer.beta1))
+          .in(from_below(0, 1))
+          .says("Decay of the server optimiser's first moment."),
+      key("strategy.beta2", FL_CONFIG_MEMBER(server_optimizer.beta2))
+          .in(from_below(0, 1))
+          .says("Decay of the second moment, for adam and yogi."),
+      key("strategy.epsilon", FL_CONFIG_MEMBER(server_optimizer.epsilon))
+          .in(above(0))
+          .says("Keeps adagrad, adam and yogi from dividing by nothing."),
+  };
+}
+
+std::vector<ConfigKey> exchange_keys() {
+  return {
+      key("upload.codec", FL_CONFIG_MEMBER(upload_codec))
+          .one_of(kCodecs, kLaterCodecs)
+          .says("How updates are compressed on their way to the server."),
+      key("download.codec", FL_CONFIG_MEMBER(download_codec))
+          .one_of(kCodecs, kLaterCodecs)
+          .says("How models are compressed on their way to the clients."),
+      key("schedule.policy", FL_CONFIG_MEMBER(schedule_policy))
+          .one_of({"all", "random"})
+          .says("Who is given work: all clients, or, where clients.fraction is below 1, as many of them "
+                "drawn at random."),
+      key("schedule.adaptive_work", FL_CONFIG_MEMBER(adaptive_work))
+          .default_only()
+          .says("Give slow clients less work."),
+      key("schedule.redundancy", FL_CONFIG_MEMBER(redundancy))
+          .default_only()
+          .says("Tasks given for each answer needed, so that the slowest need not be waited for."),
+      key("schedule.task_timeout_s", FL_CONFIG_MEMBER(scheduler.task_timeout))
+          .in(at_least(0))
+          .says("Seconds after which a task that was not answered is given to someone else. 0: never."),
+      key("schedule.rejoin_s", FL_CONFIG_MEMBER(scheduler.rejoin))
+          .in(at_least(0))
+          .says("Seconds that a client which has vanished keeps its task, to come back and finish it."),
+      key("evaluate.every", FL_CONFIG_MEMBER(evaluation.every))
+          .says("Every so many versions are evaluated; the last one always is. 0: only the last."),
+      key("evaluate.where", FL_CONFIG_MEMBER(given.evaluate_where))
+          .one_of({"server", "clients"})
+          .says("server: on the test set that the server has. clients: each client evaluates on samples it "
+                "keeps from training, "
+                "and the server weighs the answers, for where no pooled test set exists."),
+      key("evaluate.validation_fraction", FL_CONFIG_MEMBER(given.validation_fraction))
+          .in(inside(0, 1))
+          .says("Share of its samples that a client keeps from training when evaluate.where = \"clients\"."),
+  };
+}
+
+}  // namespace
+
+std::vector<ConfigKey> learning_keys() {
+  auto all = std::vector<ConfigKey>();
+  for (auto& part : {train_keys(), strategy_keys(), exchange_keys()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+}  // namespace fl

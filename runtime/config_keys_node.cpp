@@ -1,0 +1,135 @@
+#include "runtime/config_binding.hpp"
+
+namespace fl {
+
+using config_binding::key;
+
+namespace {
+
+std::vector<ConfigKey> store_keys() {
+  return {
+      key("store.durability", FL_CONFIG_MEMBER(store.durability))
+          .one_of({"snapshot", "update"}, {"update"})
+          .says("What survives a crash. snapshot: everything up to the last snapshot."),
+      key("store.snapshot_every", FL_CONFIG_MEMBER(store.snapshot_every))
+          .in(at_least(1))
+          .says("Versions from one snapshot to the next. After a crash the run goes on from the last one."),
+      key("store.keep_snapshots", FL_CONFIG_MEMBER(store.keep_snapshots))
+          .in(at_least(1))
+          .says("Snapshots kept: the last ones. With two or more, a damaged one costs only the versions "
+                "since the one before."),
+      key("store.keep_updates", FL_CONFIG_MEMBER(store.keep_updates))
+          .default_only()
+          .says("Updates whose numbers are kept after they were applied."),
+      key("store.max_bytes", FL_CONFIG_MEMBER(store.max_bytes))
+          .default_only()
+          .says("Upper limit of the run folder's size in bytes. 0: no limit."),
+  };
+}
+
+std::vector<ConfigKey> net_keys() {
+  return {
+      key("net.port", FL_CONFIG_MEMBER(net.port))
+          .says("TCP port of the aggregator; clients use it where --join names none. 0: any free one, for "
+                "tests."),
+      key("net.bind", FL_CONFIG_MEMBER(net.bind))
+          .says("Address on which the aggregator listens. Anything but loopback needs net.allow_plaintext "
+                "for now."),
+      key("net.allow_plaintext", FL_CONFIG_MEMBER(net.allow_plaintext))
+          .says("Accept connections without TLS from other machines. Whoever reaches the port can then read "
+                "and disturb the "
+                "run: only for networks that you trust."),
+      key("net.max_model_bytes", FL_CONFIG_MEMBER(net.max_model_bytes))
+          .in(at_least(1))
+          .says("Largest model or update in bytes that a node accepts."),
+      key("net.heartbeat_s", FL_CONFIG_MEMBER(net.heartbeat))
+          .in(between(0.05, 3600))
+          .says("Seconds between two signs of life on a quiet connection."),
+      key("net.connection_timeout_s", FL_CONFIG_MEMBER(net.connection_timeout))
+          .in(between(0.1, 86400))
+          .says("Seconds of silence after which a peer counts as gone. More than one chunk (1 MB) takes on "
+                "the slowest link."),
+      key("net.request_timeout_s", FL_CONFIG_MEMBER(net.request_timeout))
+          .in(between(0.1, 86400))
+          .says("Seconds that a client waits for one answer of the aggregator before it connects anew."),
+      key("net.reconnect_seconds", FL_CONFIG_MEMBER(net.reconnect))
+          .in(at_least(0))
+          .says("Seconds for which a client that cannot reach the aggregator keeps trying before it fails. "
+                "0: for ever."),
+      key("net.backoff_min_s", FL_CONFIG_MEMBER(net.backoff_min))
+          .in(between(0.001, 3600))
+          .says("Seconds before a client's first new attempt; each further wait is twice as long."),
+      key("net.backoff_max_s", FL_CONFIG_MEMBER(net.backoff_max))
+          .in(between(0.001, 3600))
+          .says("Longest wait between two attempts, in seconds."),
+      key("net.identity", FL_CONFIG_MEMBER(net.identity))
+          .default_only()
+          .says("File with this node's Ed25519 key."),
+      key("net.allow_list", FL_CONFIG_MEMBER(net.allow_list))
+          .default_only()
+          .says("File with the public keys of the clients that may join."),
+      key("net.tls.certificate", FL_CONFIG_MEMBER(net.tls_certificate))
+          .default_only()
+          .says("PEM file with this node's certificate."),
+      key("net.tls.key", FL_CONFIG_MEMBER(net.tls_key))
+          .default_only()
+          .says("PEM file with the certificate's private key."),
+      key("net.tls.ca", FL_CONFIG_MEMBER(net.tls_ca))
+          .default_only()
+          .says("PEM file with the federation's own certificate authority."),
+  };
+}
+
+std::vector<ConfigKey> process_keys() {
+  return {
+      key("simulate.clock", FL_CONFIG_MEMBER(simulate.clock))
+          .one_of({"real", "virtual"}, {"virtual"})
+          .says("real: clients take the time that they take, and slower ones wait. virtual: time is "
+                "simulated, so that slow "
+                "clients cost nothing."),
+      key("simulate.workers", FL_CONFIG_MEMBER(simulate.workers))
+          .in(between(0, 4096))
+          .says("Threads that train. 0: one for each core."),
+      key("chaos.crash", FL_CONFIG_MEMBER(chaos_crash))
+          .says("Actors to crash on purpose, each once, to watch the run recover, such as "
+                "[\"aggregator@version=3\", "
+                "\"client-2@task=2\"]. With I an index from 0 and N a count from 1: aggregator@version=N, "
+                "scheduler@lease=N, gateway@hello=N, evaluator@version=N, metrics@version=N, "
+                "checkpointer@snapshot=N, session-I@update=N, client-I@task=N, trainer-I@task=N."),
+      key("supervision.max_restarts", FL_CONFIG_MEMBER(supervision.max_restarts))
+          .says("Restarts of one actor within supervision.period_s; one more ends the run."),
+      key("supervision.period_s", FL_CONFIG_MEMBER(supervision.period))
+          .in(above(0))
+          .says("Seconds over which restarts are counted."),
+      key("supervision.backoff_min_s", FL_CONFIG_MEMBER(supervision.backoff_min))
+          .in(between(0, 3600))
+          .says("Seconds before an actor's first restart; each further wait is twice as long."),
+      key("supervision.backoff_max_s", FL_CONFIG_MEMBER(supervision.backoff_max))
+          .in(between(0, 3600))
+          .says("Longest wait before a restart, in seconds."),
+      key("supervision.jitter", FL_CONFIG_MEMBER(supervision.jitter))
+          .in(from_below(0, 1))
+          .says("Share by which these waits vary at random, so that actors do not come back all at once."),
+      key("supervision.grace_s", FL_CONFIG_MEMBER(supervision.grace))
+          .in(between(0, 3600))
+          .says("Seconds that an actor has to stop by itself before it is killed."),
+      key("log.level", FL_CONFIG_MEMBER(log.level))
+          .one_of({"trace", "debug", "info", "warn", "error", "off"})
+          .says("The least important messages that are logged; --log-level is short for it."),
+      key("log.json", FL_CONFIG_MEMBER(log.json))
+          .says("One JSON object a line instead of text; --log-json is short for it."),
+      key("log.progress", FL_CONFIG_MEMBER(show_progress))
+          .says("Show how the run goes; --no-progress is short for false."),
+  };
+}
+
+}  // namespace
+
+std::vector<ConfigKey> node_keys() {
+  auto all = std::vector<ConfigKey>();
+  for (auto& part : {store_keys(), net_keys(), process_keys()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+}  // namespace fl

@@ -1,0 +1,152 @@
+#include "runtime/config_binding.hpp"
+
+namespace fl {
+
+using config_binding::key;
+
+namespace {
+
+std::vector<ConfigKey> goal_keys() {
+  return {
+      key("run.seed", FL_CONFIG_MEMBER(seed))
+          .makes_the_run()
+          .says("Seed of every random stream: the initial model, the partition of the data, the order of the "
+                "batches, who is "
+                "chosen. The same seed gives the same bytes for synchronous strategies."),
+      key("run.max_versions", FL_CONFIG_MEMBER(goals.max_versions))
+          .says("The run ends at this model version; for the synchronous strategy, the number of rounds. 0: "
+                "no limit."),
+      key("run.max_updates", FL_CONFIG_MEMBER(goals.max_updates))
+          .says("The run ends when this many updates have been accepted. 0: no limit."),
+      key("run.max_seconds", FL_CONFIG_MEMBER(goals.max_seconds))
+          .in(at_least(0))
+          .says("The run ends after this many seconds since its start, summed over resumes. 0: no limit."),
+      key("run.target_accuracy", FL_CONFIG_MEMBER(goals.target_accuracy))
+          .in(between(0, 1))
+          .says("The run ends at the first evaluated version with at least this accuracy, a share: 0.98 is "
+                "98 %. 0: no "
+                "target. Whichever goal is reached first ends the run; without any it goes on until it is "
+                "stopped."),
+  };
+}
+
+std::vector<ConfigKey> model_keys() {
+  return {
+      key("model.name", FL_CONFIG_MEMBER(trainer.model))
+          .one_of({"simple_cnn", "mcmahan_cnn", "mlp_2nn", "logistic", "flat", "lstm_char"}, {"lstm_char"})
+          .makes_the_run()
+          .says("What is trained. simple_cnn: two 3×3 convolutions of 32 and 64, one 2×2 pool, 128 hidden "
+                "units (1,199,882 "
+                "parameters on MNIST). mcmahan_cnn: two 5×5 convolutions of 32 and 64, each with a 2×2 pool, "
+                "512 hidden units "
+                "(1,663,370). mlp_2nn: two hidden layers of 200 (199,210). logistic: multinomial regression. "
+                "flat: "
+                "model.parameters numbers that nothing is computed with, for train.backend = \"echo\"."),
+      key("model.parameters", FL_CONFIG_MEMBER(trainer.model_parameters))
+          .makes_the_run()
+          .says("Number of parameters of the model \"flat\", at least 1 there; other models ignore it."),
+      key("model.file", FL_CONFIG_MEMBER(model_file))
+          .makes_the_run()
+          .default_only()
+          .says("A TorchScript file with a model of your own, instead of model.name."),
+  };
+}
+
+std::vector<ConfigKey> data_keys() {
+  return {
+      key("data.name", FL_CONFIG_MEMBER(data.name))
+          .one_of({"mnist", "synthetic_digits", "synthetic_logistic", "csv", "npz"}, {"csv", "npz"})
+          .makes_the_run()
+          .says("mnist: the handwritten digits, from the four IDX files in data.dir, or any set in the same "
+                "form. "
+                "synthetic_digits: drawn digits with random distortion; needs no files. synthetic_logistic: "
+                "the FedProx "
+                "paper's synthetic(α, β), for the model \"logistic\", where the data itself says who owns "
+                "what."),
+      key("data.dir", FL_CONFIG_MEMBER(data.dir))
+          .says("Folder of the data files, plain or .gz; scripts/fetch_mnist.sh fills data/mnist."),
+      key("data.partition", FL_CONFIG_MEMBER(partition.name))
+          .one_of({"iid", "dirichlet", "shards", "quantity"})
+          .makes_the_run()
+          .says("How the samples are divided among the clients. iid: shuffled, equal parts. dirichlet: each "
+                "class in random "
+                "proportions, so clients have different mixtures. shards: sorted by class and cut, so each "
+                "client sees few "
+                "classes. quantity: alike in kind, uneven in number."),
+      key("data.dirichlet_alpha", FL_CONFIG_MEMBER(partition.dirichlet_alpha))
+          .in(above(0))
+          .makes_the_run()
+          .says(
+              "Concentration of the partitions dirichlet and quantity: 0.1 is very uneven, 100 nearly even."),
+      key("data.shards_per_client", FL_CONFIG_MEMBER(partition.shards_per_client))
+          .in(at_least(1))
+          .makes_the_run()
+          .says(
+              "Shards that each client gets with the partition shards: about the number of classes it sees."),
+      key("data.part", FL_CONFIG_MEMBER(given.data_part))
+          .says("\"I/N\": this client takes part I of N equal parts, counted from 0: \"0/3\", \"1/3\", "
+                "\"2/3\". Empty: the "
+                "index that the aggregator gives it decides."),
+      key("data.synthetic_train", FL_CONFIG_MEMBER(data.synthetic_train))
+          .in(at_least(1))
+          .makes_the_run()
+          .says("Samples of synthetic_digits to train on, all clients together."),
+      key("data.synthetic_test", FL_CONFIG_MEMBER(data.synthetic_test))
+          .in(at_least(1))
+          .says("Samples of synthetic_digits to evaluate on."),
+      key("data.logistic_alpha", FL_CONFIG_MEMBER(data.logistic_alpha))
+          .in(at_least(0))
+          .makes_the_run()
+          .says("α of synthetic_logistic: how much the clients' true models differ."),
+      key("data.logistic_beta", FL_CONFIG_MEMBER(data.logistic_beta))
+          .in(at_least(0))
+          .makes_the_run()
+          .says("β of synthetic_logistic: how much the clients' inputs differ."),
+  };
+}
+
+std::vector<ConfigKey> client_keys() {
+  return {
+      key("clients.count", FL_CONFIG_MEMBER(clients.count))
+          .in(at_least(1))
+          .makes_the_run()
+          .says("Clients of the federation: how many a simulation runs, and among how many the data is "
+                "divided."),
+      key("clients.fraction", FL_CONFIG_MEMBER(scheduler.fraction))
+          .in(above_to(0, 1))
+          .says("Share of the clients that train at the same time; the cohort of the synchronous strategy."),
+      key("clients.minimum", FL_CONFIG_MEMBER(scheduler.min_clients))
+          .says("Clients that must be there before the first task is given. 0: all with the synchronous "
+                "strategy, else 1."),
+      key("clients.speed", FL_CONFIG_MEMBER(clients.speed))
+          .one_of({"uniform", "lognormal", "list"})
+          .says(
+              "How the speeds of simulated clients differ. uniform: all alike. lognormal: random, as "
+              "clients.speed_sigma "
+              "says, the fastest at 1. list: as clients.speed_list says; giving that list alone is enough."),
+      key("clients.speed_list", FL_CONFIG_MEMBER(clients.speed_list))
+          .in(above(0))
+          .says("One number a client that multiplies the time of its tasks: with [1, 1, 10] the third takes "
+                "ten times as "
+                "long. On the real clock the difference is waited, so nobody is faster than 1."),
+      key("clients.speed_sigma", FL_CONFIG_MEMBER(clients.speed_sigma))
+          .in(between(0, 5))
+          .says("Standard deviation of the logarithm of lognormal speeds: with 1, two clients of three are "
+                "within a factor of "
+                "2.7 of the middle one."),
+      key("clients.dropout", FL_CONFIG_MEMBER(clients.dropout))
+          .in(from_below(0, 1))
+          .says("Probability that a simulated client gives a task up instead of answering it."),
+  };
+}
+
+}  // namespace
+
+std::vector<ConfigKey> run_keys() {
+  auto all = std::vector<ConfigKey>();
+  for (auto& part : {goal_keys(), model_keys(), data_keys(), client_keys()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+}  // namespace fl

@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "runtime/config_values.hpp"
+
+namespace fl {
+
+// -- Errors
+// -----------------------------------------------------------------------------------------------------------
+
+tl::unexpected<Error> unknown_key(const std::string& where, std::string_view name) {
+  const auto& sections = config_sections();
+  for (const auto& section : sections) {
+    if (section.name == name)
+      return fail(ec::bad_config, where + ": \"" + std::string(name) +
+                                      "\" is a section, not a key; the nearest valid key is \"" +
+                                      nearest_config_key(name) + "\"");
+  }
+  return fail(ec::bad_config, where + ": unknown key \"" + std::string(name) +
+                                  "\"; the nearest valid key is \"" + nearest_config_key(name) +
+                                  "\" (docs/configuration.md lists all)");
+}
+
+tl::unexpected<Error> wrong_type(const std::string& where, const ConfigKey& key, const std::string& found) {
+  return fail(ec::bad_config,
+              where + ": " + key.name + " must be " + std::string(with_article(key.type)) + ", but " + found);
+}
+
+namespace {
+
+std::string said(const GivenValue& given) {
+  return given.where + ": " + given.key->name + " = " + to_toml(given.value);
+}
+
+std::string quoted_list(const std::vector<std::string>& words) {
+  auto text = std::string();
+  for (const auto& word : words) text += (text.empty() ? "\"" : ", \"") + word + "\"";
+  return text;
+}
+
+// -- Values from the command line
+// -------------------------------------------------------------------------------------
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::string unquoted(std::string_view text) {
+  const auto quoted =
+      text.size() >= 2 && text.front() == text.back() && (text.front() == '"' || text.front() == '\'');
+  return std::string(quoted ? text.substr(1, text.size() - 2) : text);
+}
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  auto value = Number();
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// The elements of "[a, b]" or "a,b".
+std::vector<std::string_view> list_elements(std::string_view text) {
+  if (text.starts_with('[') && text.ends_with(']')) text = trimmed(text.substr(1, text.size() - 2));
+  auto elements = std::vector<std::string_view>();
+  while (!text.empty()) {
+    const auto comma = text.find(',');
+    elements.push_back(trimmed(text.substr(0, comma)));
+    text = comma == std::string_view::npos ? std::string_view() : trimmed(text.substr(comma + 1));
+  }
+  return elements;
+}
+
+std::optional<ConfigValue> parse_value(std::string_view text, ConfigType type) {
+  switch (type) {
+    case ConfigType::boolean:
+      if (text == "true") return true;
+      if (text == "false") return false;
+      return std::nullopt;
+    case ConfigType::integer:
+      if (const auto value = parse_number<std::int64_t>(text)) return *value;
+      return std::nullopt;
+    case ConfigType::number:
+      if (const auto value = parse_number<double>(text)) return *value;
+      return std::nullopt;
+    case ConfigType::text:
+      return unquoted(text);
+    case ConfigType::numbers: {
+      auto values = std::vector<double>();
+      for (const auto element : list_elements(text)) {
+        const auto value = parse_number<double>(element);
+        if (!value) return std::nullopt;
+        values.push_back(*value);
+      }
+      return values;
+    }
+    case ConfigType::texts: {
+      auto values = std::vector<std::string>();
+      for (const auto element : list_elements(text)) values.push_back(unquoted(element));
+      return values;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<GivenValue> read_setting(const Setting& setting) {
+  const auto* key = find_config_key(setting.key);
+  if (!key) return unknown_key(setting.origin, setting.key);
+  auto value = parse_value(trimmed(setting.value), key->type);
+  if (!value) return wrong_type(setting.origin, *key, "\"" + setting.value + "\" is not");
+  return GivenValue{key, std::move(*value), setting.origin};
+}
+
+// -- Checks of one value
+// ----------------------------------------------------------------------------------------------
+
+Result<void> check_value(const GivenValue& given) {
+  const auto& key = *given.key;
+  auto numbers = std::vector<double>();
+  if (const auto* integer = std::get_if<std::int64_t>(&given.value))
+    numbers = {static_cast<double>(*integer)};
+  if (const auto* number = std::get_if<double>(&given.value)) numbers = {*number};
+  if (const auto* list = std::get_if<std::vector<double>>(&given.value)) numbers = *list;
+  for (const auto number : numbers) {
+    if (key.range.contains(number)) continue;
+    return fail(ec::bad_config, said(given) + " is out of range: " +
+                                    (key.type == ConfigType::numbers ? "each entry " : "it ") +
+                                    key.range.demand_on(number));
+  }
+  if (const auto* word = std::get_if<std::string>(&given.value);
+      word && !key.choices.empty() &&
+      std::find(key.choices.begin(), key.choices.end(), *word) == key.choices.end())
+    return fail(ec::bad_config, said(given) + " is not one of " + quoted_list(key.choices) +
+                                    "; the nearest is \"" + nearest(*word, key.choices) + "\"");
+  return {};
+}
+
+Result<void> check_available(const GivenValue& given) {
+  const auto& key = *given.key;
+  const auto default_value = key.get(default_config());
+  if (key.only_default && given.value != default_value)
+    return fail(ec::bad_config,
+                said(given) + " is not available in this version; leave it at " + to_toml(default_value));
+  const auto* word = std::get_if<std::string>(&given.value);
+  if (!word || std::find(key.later.begin(), key.later.end(), *word) == key.later.end()) return {};
+  auto available = std::vector<std::string>();
+  std::copy_if(key.choices.begin(), key.choices.end(), std::back_inserter(available),
+               [&](const auto& choice) {
+                 return std::find(key.later.begin(), key.later.end(), choice) == key.later.end();
+               });
+  return fail(ec::bad_config,
+              said(given) + " is not available in this version, which has " + quoted_list(available));
+}
+
+// -- The whole
+// --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+Result<Config> apply(std::vector<GivenValue> values, const std::vector<Setting>& settings) {
+  for (const auto& setting : settings) {
+    auto value = read_setting(setting);
+    if (!value) return tl::unexpected(value.error());
+    values.push_back(std::move(*value));
+  }
+  auto last = std::vector<GivenValue>();
+  for (auto& value : values) {
+    if (auto ok = check_value(value); !ok) return tl::unexpected(ok.error());
+    std::erase_if(last, [&](const auto& earlier) { return earlier.key == value.key; });
+    last.push_back(std::move(value));
+  }
+  auto config = Config();
+  for (const auto& value : last) value.key->set(config, value.value);
+  if (auto ok = resolve(config, last); !ok) return tl::unexpected(ok.error());
+  for (const auto& value : last) {
+    if (auto ok = check_available(value); !ok) return tl::unexpected(ok.error());
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view toml, const std::string& name,
+                            const std::vector<Setting>& settings) {
+  auto values = read_toml(toml, name);
+  if (!values) return tl::unexpected(values.error());
+  return apply(std::move(*values), settings);
+}
+
+Result<Config> load_config(const ConfigSources& sources) {
+  if (!sources.file) return apply({}, sources.settings);
+  const auto refuse = [&](const std::string& why) {
+    return fail(ec::bad_config, "cannot read the configuration " + sources.file->string() + ": " + why);
+  };
+  auto error = std::error_code();
+  if (std::filesystem::is_directory(*sources.file, error)) return refuse("it is a folder");
+  auto file = std::ifstream(*sources.file, std::ios::binary);
+  if (!file) return refuse(std::strerror(errno));
+  const auto toml = std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  return parse_config(toml, sources.file->string(), sources.settings);
+}
+
+Config default_config() {
+  auto config = Config();
+  // The defaults contradict nothing.
+  (void)resolve(config, {});
+  return config;
+}
+
+}  // namespace fl

@@ -1,0 +1,190 @@
+// What follows from several settings together.
+#include <algorithm>
+
+#include "actors/chaos.hpp"
+#include "runtime/config_values.hpp"
+
+namespace fl {
+
+namespace {
+
+/// "configs/a.toml:12: " for a key that was given, for the start of a message; empty for a default.
+class Origins {
+ public:
+  explicit Origins(const std::vector<GivenValue>& given) : given_(given) {}
+
+  bool has(std::string_view key) const { return find(key) != given_.end(); }
+
+  /// A refusal that concerns these keys: at the place of the one that was given last.
+  tl::unexpected<Error> refuse(std::initializer_list<std::string_view> keys, const std::string& text) const {
+    auto where = std::string();
+    for (const auto& given : given_) {
+      if (std::find(keys.begin(), keys.end(), given.key->name) != keys.end()) where = given.where + ": ";
+    }
+    return fail(ec::bad_config, where + text);
+  }
+
+ private:
+  std::vector<GivenValue>::const_iterator find(std::string_view key) const {
+    return std::find_if(given_.begin(), given_.end(),
+                        [&](const auto& given) { return given.key->name == key; });
+  }
+
+  const std::vector<GivenValue>& given_;
+};
+
+/// The default step of FedOpt's optimisers (Reddi 2020, 2003.00295).
+double default_server_learning_rate(ServerOptimizerName optimizer) {
+  switch (optimizer) {
+    case ServerOptimizerName::none:
+      return 1;
+    case ServerOptimizerName::yogi:
+      return 0.01;
+    case ServerOptimizerName::momentum:
+    case ServerOptimizerName::adagrad:
+    case ServerOptimizerName::adam:
+      return 0.1;
+  }
+  return 1;
+}
+
+void derive(Config& config, const Origins& origins) {
+  if (!config.clients.speed_list.empty() && !origins.has("clients.speed")) config.clients.speed = "list";
+  auto& strategy = config.strategy;
+  strategy.staleness.a = config.given.staleness_a.value_or(default_staleness_a(strategy.staleness.function));
+  strategy.server_learning_rate =
+      config.given.server_learning_rate.value_or(default_server_learning_rate(config.server_optimizer.name));
+  config.evaluation.on_clients = config.given.evaluate_where == "clients";
+  config.validation_fraction = config.evaluation.on_clients ? config.given.validation_fraction : 0;
+
+  auto& scheduler = config.scheduler;
+  scheduler.synchronous = is_synchronous(strategy.name);
+  scheduler.clients_count = config.clients.count;
+  scheduler.seed = config.seed;
+  scheduler.training = config.training;
+  scheduler.evaluate_every = config.evaluation.on_clients ? config.evaluation.every : 0;
+}
+
+/// "I/N" with I below N.
+std::optional<DataPart> parse_part(const std::string& text) {
+  auto part = DataPart();
+  auto consumed = 0;
+  if (std::sscanf(text.c_str(), "%9u/%9u%n", &part.index, &part.count, &consumed) != 2) return std::nullopt;
+  const auto digits_only = text.find_first_not_of("0123456789/") == std::string::npos;
+  if (!digits_only || static_cast<std::size_t>(consumed) != text.size() || part.index >= part.count)
+    return std::nullopt;
+  return part;
+}
+
+Result<void> check_clients(const Config& config, const Origins& origins) {
+  const auto& clients = config.clients;
+  const auto entries = clients.speed_list.size();
+  if (clients.speed == "list" && entries != clients.count)
+    return origins.refuse({"clients.count", "clients.speed", "clients.speed_list"},
+                          "clients.speed_list has " + std::to_string(entries) +
+                              " entries, but clients.count is " + std::to_string(clients.count) +
+                              "; it needs one for each client");
+  if (clients.speed != "list" && entries > 0)
+    return origins.refuse({"clients.speed", "clients.speed_list"},
+                          "clients.speed_list is given, but clients.speed is \"" + clients.speed +
+                              "\"; leave one of them out, or set clients.speed to \"list\"");
+  if (config.scheduler.min_clients > clients.count)
+    return origins.refuse({"clients.minimum", "clients.count"},
+                          "clients.minimum = " + std::to_string(config.scheduler.min_clients) +
+                              " is more than clients.count = " + std::to_string(clients.count));
+  return {};
+}
+
+Result<void> check_training(const Config& config, const Origins& origins) {
+  if (config.training.nesterov && config.training.momentum == 0)
+    return origins.refuse({"train.nesterov", "train.momentum"},
+                          "train.nesterov needs train.momentum above 0, such as 0.9");
+  const auto echo = config.trainer.backend == "echo";
+  const auto flat = config.trainer.model == "flat";
+  if (echo != flat)
+    return origins.refuse({"train.backend", "model.name"},
+                          "train.backend = \"" + config.trainer.backend + "\" does not fit model.name = \"" +
+                              config.trainer.model + "\": echo and flat belong together");
+  if (flat && config.trainer.model_parameters == 0)
+    return origins.refuse({"model.name", "model.parameters"},
+                          "model.name = \"flat\" needs model.parameters, its size in numbers, at least 1");
+  return {};
+}
+
+Result<void> check_strategy(const Config& config, const Origins& origins) {
+  if (wants_model(config.strategy.name) && config.upload_codec != "none")
+    return origins.refuse(
+        {"strategy.name", "upload.codec"},
+        "strategy.name = \"fedasync\" needs whole models from the clients, which upload.codec = \"" +
+            config.upload_codec +
+            "\" would damage; use upload.codec = \"none\" or strategy.name = \"fedasync_delta\"");
+  return {};
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+Result<void> check_node(const Config& config, const Origins& origins) {
+  const auto& net = config.net;
+  if (!is_loopback(net.bind) && !net.allow_plaintext)
+    return origins.refuse({"net.bind", "net.allow_plaintext"},
+                          "net.bind = \"" + net.bind +
+                              "\" would listen to other machines without encryption; set "
+                              "net.allow_plaintext = true if you trust the network");
+  if (net.backoff_min > net.backoff_max)
+    return origins.refuse({"net.backoff_min_s", "net.backoff_max_s"},
+                          "net.backoff_min_s is above net.backoff_max_s");
+  if (net.heartbeat >= net.connection_timeout)
+    return origins.refuse(
+        {"net.heartbeat_s", "net.connection_timeout_s"},
+        "net.heartbeat_s must be below net.connection_timeout_s, or every quiet peer counts as gone");
+  if (config.supervision.backoff_min > config.supervision.backoff_max)
+    return origins.refuse({"supervision.backoff_min_s", "supervision.backoff_max_s"},
+                          "supervision.backoff_min_s is above supervision.backoff_max_s");
+  if (auto chaos = Chaos::parse(config.chaos_crash); !chaos)
+    return origins.refuse({"chaos.crash"}, chaos.error().text);
+  return {};
+}
+
+}  // namespace
+
+Result<void> resolve(Config& config, const std::vector<GivenValue>& given) {
+  const auto origins = Origins(given);
+  derive(config, origins);
+  config.data_part = std::nullopt;
+  if (!config.given.data_part.empty()) {
+    config.data_part = parse_part(config.given.data_part);
+    if (!config.data_part)
+      return origins.refuse({"data.part"},
+                            "data.part = \"" + config.given.data_part +
+                                "\" is not of the form \"I/N\" with I from 0 to N − 1, such as \"0/3\"");
+  }
+  for (const auto check : {check_clients, check_training, check_strategy, check_node}) {
+    if (auto ok = check(config, origins); !ok) return ok;
+  }
+  return {};
+}
+
+ClientOptions Config::client_options() const {
+  auto options = ClientOptions();
+  options.port = net.port;
+  options.dropout = clients.dropout;
+  options.request_timeout = net.request_timeout;
+  options.reconnect = net.reconnect;
+  options.backoff_min = net.backoff_min;
+  options.backoff_max = net.backoff_max;
+  return options;
+}
+
+std::optional<ConfigDifference> first_identity_difference(const Config& stored, const Config& wanted) {
+  for (const auto& key : config_keys()) {
+    if (!key.identity) continue;
+    auto before = key.get(stored);
+    auto now = key.get(wanted);
+    if (before != now) return ConfigDifference{key.name, to_toml(before), to_toml(now)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace fl
