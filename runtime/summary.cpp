@@ -1,17 +1,15 @@
 #include "runtime/summary.hpp"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <stdexcept>
+#include <type_traits>
 
-#include "runtime/write_all.hpp"
+#include "runtime/atomic_file.hpp"
 
 namespace fl {
 namespace {
@@ -99,51 +97,17 @@ void from_json(const Json& json, std::optional<T>& value) {
   if (!json.is_null()) from_json(json, value.emplace());
 }
 
-Error system_error(const fs::path& file, std::string_view what) {
-  return {ec::io_failed, file.string() + ": " + std::string(what) + ": " + std::strerror(errno)};
-}
-
-/// Writes and syncs `text`. On failure the file is removed.
-Result<void> write_synced(const fs::path& file, std::string_view text) {
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) return tl::unexpected(system_error(file, "cannot be created"));
-  const bool written = write_all(descriptor, text) && ::fsync(descriptor) == 0;
-  Error error = written ? Error{} : system_error(file, "cannot be written");
-  if (::close(descriptor) != 0 && written) error = system_error(file, "cannot be written");
-  if (error.text.empty()) return {};
-  ::unlink(file.c_str());
-  return tl::unexpected(std::move(error));
-}
-
-Result<void> replace_file(const fs::path& file, std::string_view text) {
-  fs::path temporary = file;
-  temporary += ".tmp";
-  if (auto written = write_synced(temporary, text); !written) return written;
-  if (::rename(temporary.c_str(), file.c_str()) != 0) {
-    return tl::unexpected(system_error(file, "cannot be replaced"));
-  }
-  // The new name is durable once its folder is.
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return tl::unexpected(system_error(folder, "cannot be opened"));
-  const bool synced = ::fsync(descriptor) == 0;
-  const Error error = system_error(folder, "cannot be synced");
-  ::close(descriptor);
-  if (!synced) return tl::unexpected(error);
-  return {};
-}
-
 template <class Summary>
 Result<void> write_as(const fs::path& file, const Summary& summary) {
   Json json = Json::object();
   for_each_key(summary, [&](const char* key, const auto& value) { json[key] = to_json(value); });
-  return replace_file(file, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return write_atomically(file, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 template <class Summary>
 Result<Summary> read_as(const fs::path& file) {
   std::ifstream in(file);
-  if (!in) return tl::unexpected(system_error(file, "cannot be read"));
+  if (!in) return fail(ec::io_failed, file.string() + ": cannot be read");
   std::stringstream text;
   text << in.rdbuf();
   const Json json = Json::parse(text.str(), nullptr, false);
