@@ -12,6 +12,7 @@
 
 #include <caf/all.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,6 +67,20 @@ using LeasePtr = std::shared_ptr<const Lease>;
 using CohortPtr = std::shared_ptr<const Cohort>;
 using RosterPtr = std::shared_ptr<const Roster>;
 
+/// What a client has done.
+struct ClientTally {
+  std::string state;  ///< "connecting", "waiting", "training", …
+  std::uint64_t tasks = 0;
+  std::uint64_t updates_accepted = 0;
+  std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::uint64_t reconnects = 0;
+  Version last_version = 0;
+  std::string finished;  ///< why the run ended; empty: it has not
+};
+using ClientTallyPtr = std::shared_ptr<const ClientTally>;
+
 /// The handles of the run's actors; a new one is sent to all after each restart.
 struct Peers;
 using PeersPtr = std::shared_ptr<const Peers>;
@@ -87,6 +102,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::SaveRequestPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::VersionRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ClientTallyPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
 
 // -- Atoms ------------------------------------------------------------------------------------------------------------
@@ -273,6 +289,10 @@ using metrics_actor = caf::typed_actor<
 
 /// A client, as its own process sees it.
 using local_client_actor = client_actor::extend<
+    /// What it has done so far.
+    caf::replies_to<status_atom>::with<ClientTallyPtr>,
+    /// To itself: the pause before the next attempt to connect is over.
+    caf::reacts_to<caf::connect_atom>,
     caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Trains on the client's own data. The computing itself happens on the worker pool.

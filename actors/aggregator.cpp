@@ -34,6 +34,7 @@ UpdateRecord record_of(const ValidUpdate& update) {
 void AggregatorState::on_wire(const PeersPtr& handles) {
   const auto first = peers == nullptr;
   const auto same_checkpointer = !first && peers->checkpointer == handles->checkpointer;
+  const auto same_metrics = !first && peers->metrics == handles->metrics;
   peers = handles;
   if (first) {
     restore();
@@ -46,6 +47,12 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
   // Whoever was restarted has forgotten the current version; for the others this is no news.
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
+  if (!same_metrics) {
+    // It may have crashed over the last record, so that one is told again.
+    self->send(peers->metrics, restore_atom_v, aggregation->version() - (last_record ? 1 : 0));
+    self->send(peers->metrics, begin_atom_v);
+    if (last_record) self->send(peers->metrics, last_record);
+  }
   if (!same_checkpointer && saving) {
     saving = nullptr;
     snapshot_due = true;
@@ -222,7 +229,8 @@ void AggregatorState::close() {
   record.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
   record.totals.updates_accepted = aggregation->updates_accepted();
   tally = {};
-  self->send(peers->metrics, std::make_shared<const VersionRecord>(record));
+  last_record = std::make_shared<const VersionRecord>(record);
+  self->send(peers->metrics, last_record);
   self->send(peers->evaluator, publish_atom_v, publication(false));
   if (options.snapshot_every > 0 && record.version % options.snapshot_every == 0) snapshot_due = true;
   save();

@@ -59,6 +59,7 @@ struct AggregatorState {
   std::map<TaskId, Slot> slots;            ///< of the cohort
   std::size_t turn = 0;                    ///< index in cohort->tasks of the next to fold
   Tally tally;
+  VersionRecordPtr last_record;            ///< of the current version; null until this life has made one
   std::vector<UpdateRecord> unsaved;       ///< decided since the last save
   SaveRequestPtr saving;                   ///< under way
   bool snapshot_due = false;

@@ -44,7 +44,7 @@ struct ClientOptions {
   double speed = 1;                  ///< multiplies the task's time: 10 takes ten times as long; on the real clock the
                                      ///< difference is waited
   double dropout = 0;                ///< probability that a task is given up, in [0, 1)
-  Seconds request_timeout{60};       ///< for one answer of the server
+  std::chrono::milliseconds request_timeout{60'000};  ///< for one answer of the server
   Seconds reconnect{0};              ///< how long to keep trying to connect; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};

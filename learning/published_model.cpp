@@ -23,6 +23,23 @@ std::vector<std::byte> header_of(Version version, const Layout& layout) {
   return encode_header(envelope);
 }
 
+/// The first bytes of a blob whose rest is still on its way.
+class PrefixSource final : public ByteSource {
+ public:
+  PrefixSource(std::span<const std::byte> prefix, std::uint64_t size) : prefix_(prefix), size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override {
+    if (offset > prefix_.size() || out.size() > prefix_.size() - offset)
+      return fail(ec::corrupt_data, "the blob's header is not whole");
+    std::memcpy(out.data(), prefix_.data() + offset, out.size());
+    return {};
+  }
+
+ private:
+  std::span<const std::byte> prefix_;
+  std::uint64_t size_;
+};
+
 }  // namespace
 
 PublishedModel::PublishedModel(Version version, ParametersPtr parameters)
@@ -97,19 +114,53 @@ bool PublishedModel::in_memory() const {
   return parameters_ != nullptr;
 }
 
-Result<Parameters> decode_model(const ByteSource& blob, const LayoutPtr& layout) {
-  auto decoded = decode_header(blob);
+ModelReceiver::ModelReceiver(LayoutPtr layout, std::uint64_t size, std::uint64_t hash)
+    : layout_(std::move(layout)), size_(size), expected_hash_(hash) {}
+
+Result<void> ModelReceiver::add(std::span<const std::byte> part) {
+  if (part.size() > size_ - received_) return fail(ec::corrupt_data, "the model is longer than announced");
+  hash_.add(part);
+  const auto offset = received_;
+  received_ += part.size();
+  if (parameters_) {
+    auto target = std::as_writable_bytes(parameters_->values());
+    if (offset - payload_offset_ + part.size() > target.size())
+      return fail(ec::corrupt_data, "the model holds more than its parameters");
+    std::memcpy(target.data() + (offset - payload_offset_), part.data(), part.size());
+    return {};
+  }
+  head_.insert(head_.end(), part.begin(), part.end());
+  return read_header();
+}
+
+Result<void> ModelReceiver::read_header() {
+  const auto needed = header_size(head_);
+  if (!needed) return tl::unexpected(needed.error());
+  if (*needed == 0 || head_.size() < *needed) {
+    if (complete()) return fail(ec::corrupt_data, "the model ends within its header");
+    return {};
+  }
+  auto decoded = decode_header(PrefixSource(head_, size_));
   if (!decoded) return tl::unexpected(decoded.error());
   const auto& envelope = decoded->envelope;
   if (!std::holds_alternative<ModelInfo>(envelope.content)) return fail(ec::corrupt_data, "the blob is not a model");
   const auto* section = envelope.find("parameters");
-  if (section == nullptr || section->codec != "none" || section->values != layout->size() ||
-      envelope.layout_fingerprint != layout->fingerprint())
-    return fail(ec::layout_mismatch, "the downloaded model does not fit this client's; both need the same model.name");
-  auto parameters = Parameters(layout);
-  auto values = std::as_writable_bytes(parameters.values());
-  if (auto ok = blob.read(decoded->payload_offset + section->offset, values); !ok) return tl::unexpected(ok.error());
-  return parameters;
+  if (section == nullptr || section->codec != "none" || section->values != layout_->size() || section->offset != 0 ||
+      envelope.layout_fingerprint != layout_->fingerprint())
+    return fail(ec::layout_mismatch, "the server's model does not fit this client's; both need the same model.name");
+  payload_offset_ = decoded->payload_offset;
+  parameters_.emplace(layout_);
+  const auto rest = std::span(head_).subspan(std::min<std::size_t>(payload_offset_, head_.size()));
+  if (rest.size() > layout_->size_bytes()) return fail(ec::corrupt_data, "the model holds more than its parameters");
+  if (!rest.empty()) std::memcpy(parameters_->values().data(), rest.data(), rest.size());
+  head_.clear();
+  return {};
+}
+
+Result<ParametersPtr> ModelReceiver::finish() {
+  if (!complete() || !parameters_) return fail(ec::corrupt_data, "the model is not whole");
+  if (hash_.value() != expected_hash_) return fail(ec::corrupt_data, "the model was damaged on its way");
+  return std::make_shared<const Parameters>(std::move(*parameters_));
 }
 
 PublishedModels::PublishedModels(std::filesystem::path folder, std::size_t keep_in_memory)

@@ -48,8 +48,34 @@ class PublishedModel final : public ByteSource {
 
 using PublishedModelPtr = std::shared_ptr<const PublishedModel>;
 
-/// Decodes a downloaded model blob. Fails with `corrupt_data`, `unsupported_format` or `layout_mismatch`.
-Result<Parameters> decode_model(const ByteSource& blob, const LayoutPtr& layout);
+/// Takes in a model blob part by part, in order, and puts the numbers where they will be used: no second copy.
+class ModelReceiver {
+ public:
+  /// `size` and `hash` (XXH3-64) of the blob as the task gives them.
+  ModelReceiver(LayoutPtr layout, std::uint64_t size, std::uint64_t hash);
+
+  /// Bytes taken in so far: the offset of the next part.
+  std::uint64_t received() const { return received_; }
+  bool complete() const { return received_ == size_; }
+
+  /// Fails with `corrupt_data`, `unsupported_format`, or `layout_mismatch` when the model is another than the client's.
+  Result<void> add(std::span<const std::byte> part);
+
+  /// After the last part; fails with `corrupt_data` when the hash does not hold.
+  Result<ParametersPtr> finish();
+
+ private:
+  Result<void> read_header();
+
+  LayoutPtr layout_;
+  std::uint64_t size_;
+  std::uint64_t expected_hash_;
+  std::uint64_t received_ = 0;
+  Hash hash_;
+  std::vector<std::byte> head_;  ///< the first bytes, until the header is whole
+  std::optional<Parameters> parameters_;
+  std::uint64_t payload_offset_ = 0;
+};
 
 /// Remembers which versions are still in use and spills all but the newest `keep_in_memory`.
 class PublishedModels {

@@ -177,17 +177,27 @@ std::vector<std::byte> encode_header(const Envelope& envelope) {
   return blob;
 }
 
+Result<std::uint64_t> header_size(std::span<const std::byte> beginning) {
+  if (beginning.size() < kPrefix_bytes) return 0;
+  if (std::memcmp(beginning.data(), kMagic.data(), kMagic.size()) != 0)
+    return fail(ec::corrupt_data, "does not begin with the magic number of an fl_actor envelope");
+  auto header_bytes = std::uint32_t{0};
+  std::memcpy(&header_bytes, beginning.data() + 8, sizeof header_bytes);
+  if (header_bytes > kMaxHeader_bytes)
+    return fail(ec::corrupt_data, "the header claims " + std::to_string(header_bytes) + " bytes, more than allowed");
+  return round_up(kPrefix_bytes + header_bytes);
+}
+
 Result<DecodedHeader> decode_header(const ByteSource& blob) {
   auto prefix = std::array<std::byte, kPrefix_bytes>();
   if (blob.size() < kPrefix_bytes) return fail(ec::corrupt_data, "too short for an envelope");
   if (auto ok = blob.read(0, prefix); !ok) return tl::unexpected(ok.error());
-  if (std::memcmp(prefix.data(), kMagic.data(), kMagic.size()) != 0)
-    return fail(ec::corrupt_data, "does not begin with the magic number of an fl_actor envelope");
+  if (auto ok = header_size(prefix); !ok) return tl::unexpected(ok.error());
   auto header_bytes = std::uint32_t{0};
   auto checksum = std::uint32_t{0};
   std::memcpy(&header_bytes, prefix.data() + 8, sizeof header_bytes);
   std::memcpy(&checksum, prefix.data() + 12, sizeof checksum);
-  if (header_bytes > kMaxHeader_bytes || header_bytes > blob.size() - kPrefix_bytes)
+  if (header_bytes > blob.size() - kPrefix_bytes)
     return fail(ec::corrupt_data, "the header claims " + std::to_string(header_bytes) + " bytes, more than there are");
   auto header = std::vector<std::byte>(header_bytes);
   if (auto ok = blob.read(kPrefix_bytes, header); !ok) return tl::unexpected(ok.error());
@@ -224,17 +234,26 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
 
 std::uint64_t hash_of(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
+struct Hash::State {
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash{XXH3_createState(), XXH3_freeState};
+};
+
+Hash::Hash() : state_(std::make_shared<State>()) { XXH3_64bits_reset(state_->hash.get()); }
+
+void Hash::add(std::span<const std::byte> bytes) { XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size()); }
+
+std::uint64_t Hash::value() const { return XXH3_64bits_digest(state_->hash.get()); }
+
 Result<std::uint64_t> hash_of(const ByteSource& source) {
   if (const auto all = source.view(); !all.empty()) return hash_of(all);
-  const auto state = std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)>(XXH3_createState(), XXH3_freeState);
-  XXH3_64bits_reset(state.get());
+  auto hash = Hash();
   auto block = std::vector<std::byte>(std::min<std::uint64_t>(kReadBlock_bytes, source.size()));
   for (auto offset = std::uint64_t{0}; offset < source.size(); offset += block.size()) {
     const auto part = std::span(block).first(std::min<std::uint64_t>(block.size(), source.size() - offset));
     if (auto ok = source.read(offset, part); !ok) return tl::unexpected(ok.error());
-    XXH3_64bits_update(state.get(), part.data(), part.size());
+    hash.add(part);
   }
-  return XXH3_64bits_digest(state.get());
+  return hash.value();
 }
 
 }  // namespace fl

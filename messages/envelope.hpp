@@ -69,6 +69,10 @@ std::uint64_t place_sections(std::vector<Section>& sections);
 /// Magic, lengths, header and padding: what stands in front of the payload. Its size is a multiple of 64.
 std::vector<std::byte> encode_header(const Envelope& envelope);
 
+/// How many bytes stand in front of the payload, from the first bytes of a blob: 0 when these are too few to say.
+/// Fails with `corrupt_data` like decode_header.
+Result<std::uint64_t> header_size(std::span<const std::byte> beginning);
+
 struct DecodedHeader {
   Envelope envelope;
   std::uint64_t payload_offset = 0;  ///< in bytes from the start of the blob
@@ -77,6 +81,18 @@ struct DecodedHeader {
 /// Reads and checks the header of a blob: magic, format version, checksum, and that every section lies within the blob,
 /// is aligned and as long as its values need. Fails with `corrupt_data` or `unsupported_format`.
 Result<DecodedHeader> decode_header(const ByteSource& blob);
+
+/// XXH3-64 of bytes that come in parts.
+class Hash {
+ public:
+  Hash();
+  void add(std::span<const std::byte> bytes);
+  std::uint64_t value() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
 
 /// XXH3-64 of some bytes; of a whole source, read in parts.
 std::uint64_t hash_of(std::span<const std::byte> bytes);

@@ -20,7 +20,10 @@ std::uint64_t Layout::fingerprint() const {
   for (const auto& entry : entries_) {
     text += entry.name;
     text += entry.kind == EntryKind::trainable ? "|t" : "|b";
-    for (const auto extent : entry.shape) text += "," + std::to_string(extent);
+    for (const auto extent : entry.shape) {
+      text += ',';
+      text += std::to_string(extent);
+    }
     text += ';';
   }
   return XXH3_64bits(text.data(), text.size());

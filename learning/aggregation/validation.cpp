@@ -19,7 +19,7 @@ Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expec
                                        ", but the lease is task " + std::to_string(expected.task) + " of client " +
                                        std::to_string(expected.client) + " from version " +
                                        std::to_string(expected.base));
-  if (info.samples == 0 || info.samples > expected.max_samples)
+  if (!expected.evaluation_only && (info.samples == 0 || info.samples > expected.max_samples))
     return fail(ec::bad_claim, "the update claims " + std::to_string(info.samples) +
                                    " training samples; the client declared " + std::to_string(expected.max_samples));
   const auto& evaluation = info.base_evaluation;
@@ -41,6 +41,7 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
   if (envelope.layout_fingerprint != expected.layout->fingerprint())
     return fail(ec::layout_mismatch, "the update is of another model; client and server need the same model.name");
   if (auto ok = check_claims(*info, expected); !ok) return tl::unexpected(ok.error());
+  if (expected.evaluation_only) return ValidUpdate{*info, {}, 0, blob->size()};
   const auto* section = envelope.find(section_name(expected.whole_model));
   if (section == nullptr || section->codec != "none" || section->values != expected.layout->size())
     return fail(ec::wrong_length, "the update must hold one dense section \"" +
@@ -67,20 +68,30 @@ std::span<float> UpdateBlob::values() {
   return {reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
-UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model) {
+namespace {
+
+UpdateBlob make_blob(const UpdateInfo& info, const Layout& layout, std::vector<Section> sections) {
   auto envelope = Envelope();
   envelope.layout_fingerprint = layout.fingerprint();
   envelope.content = info;
+  const auto payload_bytes = place_sections(sections);
+  envelope.sections = std::move(sections);
+  const auto header = encode_header(envelope);
+  auto blob = UpdateBlob{AlignedBuffer(header.size() + payload_bytes), header.size()};
+  std::memcpy(blob.buffer.data(), header.data(), header.size());
+  return blob;
+}
+
+}  // namespace
+
+UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model) {
   auto section = Section();
   section.name = section_name(whole_model);
   section.values = layout.size();
   section.size_bytes = layout.size_bytes();
-  envelope.sections = {section};
-  place_sections(envelope.sections);
-  const auto header = encode_header(envelope);
-  auto blob = UpdateBlob{AlignedBuffer(header.size() + layout.size_bytes()), header.size()};
-  std::memcpy(blob.buffer.data(), header.data(), header.size());
-  return blob;
+  return make_blob(info, layout, {section});
 }
+
+UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout) { return make_blob(info, layout, {}); }
 
 }  // namespace fl

@@ -19,6 +19,7 @@ struct ValidUpdate {
 struct UpdateExpectation {
   LayoutPtr layout;
   bool whole_model = false;          ///< FedAsync sends x_i instead of Δ_i
+  bool evaluation_only = false;      ///< only base_evaluation is wanted, no numbers
   TaskId task = 0;
   Epoch epoch = 0;
   ClientId client = 0;
@@ -30,12 +31,14 @@ struct UpdateExpectation {
 /// `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.
 Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected);
 
-/// Encodes an update as a blob whose payload is yet to be written: `values` floats at `payload_offset`.
+/// An update blob whose numbers are yet to be written to `values()`: the layout's floats, or none when it only answers an
+/// evaluation.
 struct UpdateBlob {
   AlignedBuffer buffer;
   std::uint64_t payload_offset = 0;
   std::span<float> values();
 };
 UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model);
+UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout);
 
 }  // namespace fl

@@ -1,0 +1,314 @@
+// The client's work: ask, fetch, train, deliver. (Its connection is in client_connection.cpp.)
+#include "actors/client.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/crash_report.hpp"
+#include "learning/random.hpp"
+
+namespace fl {
+
+// -- asking -----------------------------------------------------------------------------------------------------------
+
+void ClientState::ask_for_work() {
+  work = Work::asking;
+  nudged = false;
+  self->request(session, options.request_timeout, *ready)
+      .then(
+          [this, now = life](const Assignment& answer) {
+            if (now != life || work != Work::asking) return;
+            work = Work::idle;
+            switch (answer.kind) {
+              case Assignment::Kind::task: begin(answer.task); break;
+              case Assignment::Kind::finished: finish(answer.reason); break;
+              case Assignment::Kind::wait:
+                tally.state = "waiting for " + answer.reason;
+                if (nudged)
+                  ask_for_work();
+                else
+                  self->delayed_send(self, std::chrono::milliseconds(answer.retry_after_ms), nudge_atom_v);
+                break;
+            }
+          },
+          [this, now = life](const caf::error& error) {
+            if (now == life) disconnect(from_caf(error));
+          });
+}
+
+void ClientState::begin(const Task& given) {
+  task = given;
+  ++tally.tasks;
+  chaos->strike_next(id, "task");
+  work = Work::fetching;
+  tally.state = "fetching version " + std::to_string(task.base);
+  if (base && base_version == task.base)
+    train();
+  else
+    fetch();
+}
+
+// -- fetching ---------------------------------------------------------------------------------------------------------
+
+void ClientState::fetch() {
+  if (options.in_process) {
+    self->request(caf::actor_cast<local_session_actor>(session), options.request_timeout, fetch_atom_v, task.id)
+        .then(
+            [this, now = life](const PublishedModelPtr& model) {
+              if (now != life || work != Work::fetching) return;
+              auto parameters = model->parameters();
+              if (!parameters) {
+                abandon(to_string(parameters.error()));
+                return;
+              }
+              tally.bytes_down += model->size();
+              base = *parameters;
+              base_version = task.base;
+              train();
+            },
+            [this, now = life](const caf::error& error) {
+              if (now == life) disconnect(from_caf(error));
+            });
+    return;
+  }
+  base = nullptr;  // one model at a time
+  base_version.reset();
+  receiver.emplace(layout_of(), task.model_bytes, task.model_hash);
+  requested = 0;
+  download.restart();
+  fetch_more();
+}
+
+void ClientState::fetch_more() {
+  while (requested < task.model_bytes && download.may_send()) {
+    const auto length = std::min<std::uint64_t>(download.chunk_bytes(), task.model_bytes - requested);
+    download.sent(self->clock().now());
+    self->request(session, options.request_timeout, fetch_atom_v, task.id, requested,
+                  static_cast<std::uint32_t>(length))
+        .then(
+            [this, now = life, id = task.id](const Chunk& chunk) {
+              if (now != life || work != Work::fetching || id != task.id || !receiver) return;
+              download.acknowledged(chunk.bytes.data.size(), self->clock().now());
+              tally.bytes_down += chunk.bytes.data.size();
+              if (chunk.offset != receiver->received()) {
+                disconnect({ec::corrupt_data, "a part of the model is missing"});
+                return;
+              }
+              if (auto ok = receiver->add(chunk.bytes.data); !ok) {
+                if (ok.error().code == ec::layout_mismatch)
+                  fail(ok.error());
+                else
+                  disconnect(ok.error());
+                return;
+              }
+              if (!receiver->complete()) {
+                fetch_more();
+                return;
+              }
+              auto parameters = receiver->finish();
+              receiver.reset();
+              if (!parameters) {
+                disconnect(parameters.error());
+                return;
+              }
+              base = std::move(*parameters);
+              base_version = task.base;
+              train();
+            },
+            [this, now = life, id = task.id](const caf::error& error) {
+              if (now != life || id != task.id) return;
+              const auto reason = from_caf(error);
+              if (reason.code == ec::unknown_lease) {
+                if (work != Work::fetching) return;
+                drop_task();
+                ask_for_work();
+              } else {
+                disconnect(reason);
+              }
+            });
+    requested += length;
+  }
+}
+
+// -- training ---------------------------------------------------------------------------------------------------------
+
+void ClientState::train() {
+  work = Work::training;
+  tally.state = "training from version " + std::to_string(task.base);
+  tally.last_version = task.base;
+  self->request(trainer, caf::infinite, train_atom_v, task, base)
+      .then(
+          [this, id = task.id, epoch = task.epoch](const TrainedUpdatePtr& trained) {
+            if (work == Work::training && task.id == id && task.epoch == epoch) on_trained(trained);
+          },
+          [this, id = task.id, epoch = task.epoch](const caf::error& error) {
+            if (work != Work::training || task.id != id || task.epoch != epoch) return;
+            const auto reason = from_caf(error);
+            if (reason.code == ec::unreachable || reason.code == ec::cancelled) return;  // the trainer comes back
+            if (reason.code == ec::bad_config || reason.code == ec::bad_data || reason.code == ec::layout_mismatch)
+              fail(reason);
+            else
+              abandon(to_string(reason));
+          });
+}
+
+void ClientState::on_trained(const TrainedUpdatePtr& trained) {
+  auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
+  if (options.dropout > 0 && luck.uniform() < options.dropout) {
+    abandon("the client dropped out (clients.dropout)");
+    return;
+  }
+  update = trained;
+  work = Work::delivering;
+  tally.state = "delivering the update of task " + std::to_string(task.id);
+  if (connection == Connection::connected) deliver();
+}
+
+// -- delivering -------------------------------------------------------------------------------------------------------
+
+void ClientState::deliver() {
+  if (options.in_process) {
+    self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id, task.epoch,
+                  update->blob)
+        .then([this, now = life](const Receipt& receipt) { if (now == life) on_receipt(receipt); },
+              [this, now = life](const caf::error& error) {
+                if (now == life) disconnect(from_caf(error));
+              });
+    return;
+  }
+  const auto hash = hash_of(*update->blob).value_or(0);
+  uplink.restart();
+  self->request(session, options.request_timeout, UploadOffer{task.id, task.epoch, update->blob->size(), hash})
+      .then(
+          [this, now = life](std::uint64_t offset) {
+            if (now != life || work != Work::delivering) return;
+            upload_offset = std::min(offset, update->blob->size());
+            if (upload_offset == update->blob->size())
+              commit();
+            else
+              send_more();
+          },
+          [this, now = life](const caf::error& error) {
+            if (now != life || work != Work::delivering) return;
+            const auto reason = from_caf(error);
+            if (reason.code == ec::unreachable || reason.code == ec::unavailable || reason.code == ec::internal)
+              disconnect(reason);
+            else
+              on_receipt({task.id, reason.code, reason.text, 0, 0});
+          });
+}
+
+void ClientState::send_more() {
+  while (upload_offset < update->blob->size() && uplink.may_send()) {
+    auto chunk = Chunk{task.id, upload_offset, {}};
+    chunk.bytes.data.resize(std::min<std::uint64_t>(uplink.chunk_bytes(), update->blob->size() - upload_offset));
+    const auto length = chunk.bytes.data.size();
+    if (auto ok = update->blob->read(upload_offset, chunk.bytes.data); !ok) {
+      abandon(to_string(ok.error()));
+      return;
+    }
+    upload_offset += length;
+    uplink.sent(self->clock().now());
+    self->request(session, options.request_timeout, std::move(chunk))
+        .then(
+            [this, now = life, length, id = task.id](std::uint64_t received) {
+              if (now != life || work != Work::delivering || id != task.id) return;
+              uplink.acknowledged(length, self->clock().now());
+              tally.bytes_up += length;
+              if (received == update->blob->size())
+                commit();
+              else
+                send_more();
+            },
+            [this, now = life, id = task.id](const caf::error& error) {
+              if (now != life || work != Work::delivering || id != task.id) return;
+              const auto reason = from_caf(error);
+              if (reason.code == ec::unknown_lease)
+                on_receipt({task.id, reason.code, reason.text, 0, 0});
+              else
+                disconnect(reason);
+            });
+  }
+}
+
+void ClientState::commit() {
+  // Checking and folding may have to wait for other clients' updates: no timeout, the session's end is noticed.
+  self->request(session, caf::infinite, commit_atom_v, task.id)
+      .then([this, now = life](const Receipt& receipt) { if (now == life) on_receipt(receipt); },
+            [this, now = life](const caf::error& error) {
+              if (now == life) disconnect(from_caf(error));
+            });
+}
+
+void ClientState::on_receipt(const Receipt& receipt) {
+  if (work != Work::delivering || receipt.task != task.id) return;
+  if (receipt.accepted()) {
+    if (task.kind == TaskKind::train) ++tally.updates_accepted;
+    spdlog::debug("{}: update of task {} accepted, staleness {}", options.name, task.id, receipt.staleness);
+  } else {
+    ++tally.updates_rejected[std::string(name_of(receipt.code))];
+    spdlog::warn("{}: update of task {} refused: {}: {}", options.name, task.id, name_of(receipt.code), receipt.text);
+  }
+  drop_task();
+  if (connection == Connection::connected) ask_for_work();
+}
+
+// -- giving up --------------------------------------------------------------------------------------------------------
+
+void ClientState::drop_task() {
+  if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
+  work = Work::idle;
+  update = nullptr;
+  receiver.reset();
+}
+
+void ClientState::abandon(const std::string& reason) {
+  const auto given_up = task.id;
+  spdlog::warn("{}: task {} given up: {}", options.name, given_up, reason);
+  drop_task();
+  if (connection != Connection::connected) return;
+  self->send(session, abandon_atom_v, given_up, reason);
+  ask_for_work();
+}
+
+local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self, ClientOptions options,
+                                         std::size_t index, std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
+                                         std::uint64_t seed) {
+  self->state.options = std::move(options);
+  self->state.index = index;
+  self->state.id = "client-" + std::to_string(index);
+  self->state.layout_of = std::move(layout_of);
+  self->state.chaos = std::move(chaos);
+  self->state.random.emplace(stream_seed(seed, "reconnect", index));
+  end_with_reason_on_exception(self);
+  self->set_down_handler([self](const caf::down_msg& down) {
+    auto& state = self->state;
+    if (state.session && down.source == state.session.address())
+      state.disconnect({ec::unreachable, "the connection to the aggregator is lost"});
+  });
+  return {
+      [self](nudge_atom) {
+        auto& state = self->state;
+        if (state.work == ClientState::Work::asking) state.nudged = true;
+        const auto free = state.connection == ClientState::Connection::connected && state.ready;
+        if (free && state.work == ClientState::Work::idle) state.ask_for_work();
+      },
+      [self](revoke_atom, TaskId task, const std::string& reason) {
+        auto& state = self->state;
+        if (state.task.id != task || state.work == ClientState::Work::idle ||
+            state.work == ClientState::Work::asking)
+          return;
+        spdlog::info("{}: task {} is withdrawn: {}", state.options.name, task, reason);
+        state.drop_task();
+        if (state.connection == ClientState::Connection::connected && state.ready) state.ask_for_work();
+      },
+      [self](finish_atom, const std::string& reason) { self->state.finish(reason); },
+      [self](status_atom) { return std::make_shared<const ClientTally>(self->state.tally); },
+      [self](caf::connect_atom) { self->state.connect(); },
+      [self](wire_atom, const PeersPtr& peers) { self->state.on_wire(peers); },
+  };
+}
+
+}  // namespace fl

@@ -1,0 +1,96 @@
+// The client: a connection that comes and goes, and work that goes on meanwhile. Two small state machines:
+//
+//   connection                                          work
+//
+//   disconnected ──wire, backoff over──▶ connecting     idle ──Ready answered: task──▶ fetching ──▶ training ──▶ delivering
+//        ▲                                   │           ▲                                                          │
+//        │ session down, request failed    hello         ╰──────────────── receipt, refusal, revoke ────────────────╯
+//        │                                   ▼
+//        ╰────────────────────────────── connected       connection lost while fetching: back to idle; while training: go
+//                                            │           on; while delivering: again when connected (the server says how
+//                                         finished       much it has already)
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "actors/actors.hpp"
+#include "actors/chaos.hpp"
+#include "actors/flow_control.hpp"
+#include "actors/options.hpp"
+#include "learning/random.hpp"
+
+namespace fl {
+
+struct ClientState {
+  static inline const char* name = "client";
+
+  enum class Connection : std::uint8_t { disconnected, connecting, connected, finished };
+  enum class Work : std::uint8_t { idle, asking, fetching, training, delivering };
+
+  local_client_actor::pointer self = nullptr;
+  ClientOptions options;
+  std::size_t index = 0;             ///< of its trainer in Peers
+  std::string id;                    ///< "client-2", for chaos
+  ChaosPtr chaos;
+  std::function<LayoutPtr()> layout_of;  ///< of models that come in chunks; in one process they come whole
+  std::optional<RandomStream> random;
+  PeersPtr peers;
+  trainer_actor trainer;
+
+  Connection connection = Connection::disconnected;
+  std::uint32_t attempts = 0;        ///< to connect, since the last success
+  std::optional<std::chrono::steady_clock::time_point> down_since;
+  std::uint64_t life = 0;            ///< counts connections, so that an answer of an earlier one is not taken for one of this
+  gateway_actor gateway;
+  session_actor session;
+  Welcome welcome;
+  std::optional<Ready> ready;        ///< the trainer is prepared
+
+  Work work = Work::idle;
+  Task task;
+  ParametersPtr base;                ///< of the newest fetched version
+  std::optional<Version> base_version;
+  std::optional<ModelReceiver> receiver;
+  std::uint64_t requested = 0;       ///< bytes of the model asked for
+  FlowControl download;
+  FlowControl uplink;
+  TrainedUpdatePtr update;           ///< finished, not yet acknowledged
+  std::uint64_t upload_offset = 0;   ///< bytes of it sent
+  bool nudged = false;               ///< while asking
+  ClientTally tally;
+
+  explicit ClientState(local_client_actor::pointer actor) : self(actor) {}
+
+  // connection
+  void on_wire(const PeersPtr& handles);
+  void connect();
+  void find_gateway();
+  void say_hello();
+  void prepare();
+  void on_connected();
+  void disconnect(const Error& reason);
+  void finish(const std::string& reason);
+  void fail(const Error& reason);
+
+  // work
+  void ask_for_work();
+  void begin(const Task& given);
+  void fetch();
+  void fetch_more();
+  void train();
+  void on_trained(const TrainedUpdatePtr& trained);
+  void deliver();
+  void send_more();
+  void commit();
+  void on_receipt(const Receipt& receipt);
+  void drop_task();
+  void abandon(const std::string& reason);
+};
+
+/// `layout_of` is asked when a model is fetched in chunks: the layout of the trainer's model (null before it is prepared).
+local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self, ClientOptions options,
+                                         std::size_t index, std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
+                                         std::uint64_t seed);
+
+}  // namespace fl

@@ -1,0 +1,87 @@
+#include "actors/gateway.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <regex>
+#include <set>
+
+#include "actors/crash_report.hpp"
+
+namespace fl {
+
+caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const caf::actor& client) {
+  static const auto name_form = std::regex("[A-Za-z0-9._-]{1,64}");
+  session.chaos->strike_next("gateway", "hello");
+  if (!peers) return to_caf({ec::unavailable, "the server is starting"});
+  if (hello.protocol_version != kProtocolVersion)
+    return to_caf({ec::protocol_mismatch, "the client speaks protocol " + std::to_string(hello.protocol_version) +
+                                              ", the server " + std::to_string(kProtocolVersion) +
+                                              "; run the same release on both"});
+  if (!std::regex_match(hello.name, name_form))
+    return to_caf({ec::hello_refused, "a client's name has 1 to 64 letters, digits, '.', '_' or '-'; choose another "
+                                      "with --name"});
+  auto here = std::set<ClientId>();
+  for (const auto& [id, entry] : connected) {
+    here.insert(id);
+    if (entry.client_name == hello.name && entry.client != client.address())
+      return to_caf({ec::unavailable, "a client named " + hello.name +
+                                          " is connected already; choose another --name, or wait until the server has "
+                                          "noticed that it is gone"});
+  }
+  const auto id = session.storage->bind_client(hello.name, terms.clients_count, here);
+  if (!id) return to_caf(id.error());
+  if (const auto old = connected.find(*id); old != connected.end()) {
+    self->send_exit(old->second.session, caf::exit_reason::user_shutdown);
+    connected.erase(old);
+  }
+  auto spawned = self->system().spawn(fl::session, session, *id, hello.name, caf::actor_cast<client_actor>(client),
+                                      caf::actor_cast<caf::actor>(self), peers);
+  self->monitor(spawned);
+  connected[*id] = {hello.name, spawned, client.address()};
+  auto welcome = terms;
+  welcome.client = *id;
+  spdlog::debug("{} joins as client {} ({})", hello.name, *id, hello.software_version);
+  return {welcome, caf::actor_cast<caf::actor>(spawned)};
+}
+
+void GatewayState::on_down(const caf::down_msg& down) {
+  const auto found = std::find_if(connected.begin(), connected.end(),
+                                  [&](const auto& entry) { return entry.second.session.address() == down.source; });
+  if (found == connected.end()) return;
+  const auto session_name = "session-" + std::to_string(found->first);
+  if (down.reason && down.reason != caf::exit_reason::user_shutdown) {
+    spdlog::warn("{} of {} crashed ({}); the client will come back", session_name, found->second.client_name,
+                 from_caf(down.reason).text);
+    self->send(peers->metrics, restart_atom_v, session_name);
+  } else {
+    spdlog::debug("{} has left", found->second.client_name);
+  }
+  connected.erase(found);
+}
+
+gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayState> self, Welcome terms,
+                                     SessionOptions session) {
+  self->state.terms = std::move(terms);
+  self->state.session = std::move(session);
+  end_with_reason_on_exception(self);
+  self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });
+  return {
+      [self](const Hello& hello, const caf::actor& client) { return self->state.welcome(hello, client); },
+      [self](status_atom) -> caf::result<RunStatus> {
+        if (!self->state.peers) return to_caf({ec::unavailable, "the server is starting"});
+        return self->delegate(self->state.peers->metrics, status_atom_v);
+      },
+      [self](stop_atom) -> caf::result<std::string> {
+        if (!self->state.peers) return to_caf({ec::unavailable, "the server is starting"});
+        caf::anon_send(self->state.peers->node, stop_atom_v);
+        return std::string("the run is being drained and saved; go on later with --resume");
+      },
+      [self](wire_atom, const PeersPtr& peers) {
+        self->state.peers = peers;
+        for (const auto& [id, entry] : self->state.connected) self->send(entry.session, wire_atom_v, peers);
+      },
+  };
+}
+
+}  // namespace fl

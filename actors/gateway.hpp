@@ -1,0 +1,36 @@
+// The gateway: the only published actor. It checks who comes and spawns a session for each; sessions end with it.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "actors/actors.hpp"
+#include "actors/session.hpp"
+
+namespace fl {
+
+struct GatewayState {
+  static inline const char* name = "gateway";
+
+  struct Connected {
+    std::string client_name;
+    local_session_actor session;
+    caf::actor_addr client;
+  };
+
+  gateway_actor::pointer self = nullptr;
+  Welcome terms;               ///< of the run; `client` is filled in for each
+  SessionOptions session;
+  PeersPtr peers;
+  std::map<ClientId, Connected> connected;
+
+  explicit GatewayState(gateway_actor::pointer actor) : self(actor) {}
+
+  caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
+  void on_down(const caf::down_msg& down);
+};
+
+gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayState> self, Welcome terms,
+                                     SessionOptions session);
+
+}  // namespace fl

@@ -1,0 +1,298 @@
+#include "actors/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "actors/crash_report.hpp"
+
+namespace fl {
+
+namespace {
+
+/// How soon a client asks again while the scheduler restarts.
+constexpr std::uint32_t kRetryAfterRestart_ms = 500;
+
+/// The header and padding of an update, beyond its numbers.
+constexpr std::uint64_t kHeaderAllowance_bytes = 1u << 20;
+
+/// The largest part of a model that is sent in one message.
+constexpr std::uint32_t kMaxFetch_bytes = 4u << 20;
+
+}  // namespace
+
+// -- Upload -----------------------------------------------------------------------------------------------------------
+
+Upload::Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target)
+    : offer_(offer), target_(std::move(target)) {}
+
+Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder) {
+  if (folder.empty()) return Upload(offer, AlignedBuffer(offer.size_bytes));
+  auto sink = FileSink::create(folder, offer.size_bytes);
+  if (!sink) return tl::unexpected(sink.error());
+  return Upload(offer, std::move(*sink));
+}
+
+Result<void> Upload::add(const Chunk& chunk) {
+  const auto bytes = std::span<const std::byte>(chunk.bytes.data);
+  if (chunk.offset < received_) return {};
+  if (chunk.offset > received_ || bytes.size() > offer_.size_bytes - received_)
+    return fail(ec::corrupt_data, "a chunk at byte " + std::to_string(chunk.offset) + " where " +
+                                      std::to_string(received_) + " was expected");
+  if (auto* sink = std::get_if<FileSink>(&target_)) {
+    if (auto ok = sink->write(chunk.offset, bytes); !ok) return ok;
+  } else {
+    std::memcpy(std::get<AlignedBuffer>(target_).data() + chunk.offset, bytes.data(), bytes.size());
+  }
+  hash_.add(bytes);
+  received_ += bytes.size();
+  return {};
+}
+
+Result<ByteSourcePtr> Upload::finish() && {
+  if (received_ != offer_.size_bytes)
+    return fail(ec::corrupt_data, "the upload ended at byte " + std::to_string(received_) + " of " +
+                                      std::to_string(offer_.size_bytes));
+  if (hash_.value() != offer_.hash) return fail(ec::corrupt_data, "the update was damaged on its way");
+  if (auto* sink = std::get_if<FileSink>(&target_)) return ByteSourcePtr(std::move(*sink).finish());
+  return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
+}
+
+// -- Leases -----------------------------------------------------------------------------------------------------------
+
+void SessionState::on_wire(const PeersPtr& handles) {
+  const auto new_scheduler = handles->scheduler != peers->scheduler;
+  const auto new_aggregator = handles->aggregator != peers->aggregator;
+  peers = handles;
+  if (new_scheduler) {
+    self->send(peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), lease);
+    if (assignment.pending()) ask_scheduler();
+  }
+  if (new_aggregator && submitting) submit();
+}
+
+void SessionState::ask_scheduler() {
+  self->request(peers->scheduler, caf::infinite, lease_atom_v, client, *ready)
+      .then([this](const LeasePtr& given) { on_lease(given); },
+            [this](const caf::error& error) {
+              if (!assignment.pending()) return;
+              auto answer = Assignment();
+              answer.reason = from_caf(error).text;
+              answer.retry_after_ms = kRetryAfterRestart_ms;
+              assignment.deliver(answer);
+            });
+}
+
+void SessionState::on_lease(const LeasePtr& given) {
+  if (!assignment.pending()) return;
+  auto answer = given->assignment;
+  if (answer.kind == Assignment::Kind::task) {
+    if (!lease || lease->assignment.task.id != answer.task.id || lease->assignment.task.epoch != answer.task.epoch)
+      upload.reset();
+    lease = given;
+    // Clients of the same process share the model and need no hash of it.
+    if (handle->node() != self->node()) answer.task.model_hash = lease->model->hash().value_or(0);
+  }
+  assignment.deliver(answer);
+}
+
+Result<PublishedModelPtr> SessionState::model_of(TaskId task) const {
+  if (!lease || lease->assignment.task.id != task)
+    return fail(ec::unknown_lease, "task " + std::to_string(task) + " is not leased to this client");
+  return lease->model;
+}
+
+// -- Updates ----------------------------------------------------------------------------------------------------------
+
+Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
+  if (auto model = model_of(offer.task); !model) return tl::unexpected(model.error());
+  if (lease->assignment.task.epoch != offer.epoch)
+    return fail(ec::unknown_lease, "task " + std::to_string(offer.task) + " is of an earlier life of the server");
+  auto limit = options.layout->size_bytes() + kHeaderAllowance_bytes;
+  if (options.max_model_bytes > 0) limit = std::min(limit, options.max_model_bytes + kHeaderAllowance_bytes);
+  if (offer.size_bytes > limit)
+    return fail(ec::wrong_length, "the update has " + std::to_string(offer.size_bytes) + " bytes, at most " +
+                                      std::to_string(limit) + " are taken");
+  if (upload && upload->offer().task == offer.task && upload->offer().hash == offer.hash &&
+      upload->offer().size_bytes == offer.size_bytes)
+    return upload->received();
+  auto begun = Upload::begin(offer, options.transfer_folder);
+  if (!begun) return tl::unexpected(begun.error());
+  upload.emplace(std::move(*begun));
+  return 0;
+}
+
+caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<ByteSourcePtr> blob) {
+  receipt = self->make_response_promise<Receipt>();
+  options.chaos->strike_next("session-" + std::to_string(client), "update");
+  if (auto model = model_of(task); !model) {
+    refuse(task, model.error());
+    return receipt;
+  }
+  if (!blob) {
+    refuse(task, blob.error());
+    return receipt;
+  }
+  const auto& leased = lease->assignment.task;
+  auto expected = UpdateExpectation();
+  expected.layout = options.layout;
+  expected.whole_model = options.whole_model;
+  expected.evaluation_only = leased.kind == TaskKind::evaluate;
+  expected.task = task;
+  expected.epoch = leased.epoch;
+  expected.client = client;
+  expected.base = leased.base;
+  expected.max_samples = ready ? ready->samples : 0;
+  auto update = validate_update(*blob, expected);
+  if (!update) {
+    refuse(task, update.error());
+    return receipt;
+  }
+  self->send(peers->metrics, traffic_atom_v, update->encoded_bytes, std::uint64_t{0});
+  if (options.evaluate_on_clients && update->info.base_evaluation.samples > 0)
+    self->send(peers->evaluator, update->info.base_evaluation, client);
+  if (expected.evaluation_only) {
+    decide({task, ec::none, {}, 0, 0});
+    return receipt;
+  }
+  submitting = std::make_shared<const ValidUpdate>(std::move(*update));
+  submit();
+  return receipt;
+}
+
+void SessionState::submit() {
+  self->request(peers->aggregator, caf::infinite, submit_atom_v, submitting)
+      .then([this](const Receipt& decision) { decide(decision); },
+            [this](const caf::error& error) {
+              // The aggregator crashed: it is asked again when it is back (on_wire).
+              spdlog::info("the update of {} waits for the aggregator: {}", client_name, from_caf(error).text);
+            });
+}
+
+void SessionState::decide(const Receipt& decision) {
+  if (lease && lease->assignment.task.id == decision.task) {
+    self->send(peers->scheduler, settle_atom_v, client, decision.task);
+    lease = nullptr;
+  }
+  submitting = nullptr;
+  upload.reset();
+  if (decision.accepted())
+    spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
+  else
+    spdlog::warn("update of {} for task {} refused: {}: {}", client_name, decision.task, name_of(decision.code),
+                 decision.text);
+  if (receipt.pending()) receipt.deliver(decision);
+}
+
+/// Refuses before the aggregator was asked; the lease is lost, so that its work is not waited for.
+void SessionState::refuse(TaskId task, const Error& error) {
+  auto record = UpdateRecord();
+  record.task = task;
+  record.client = client;
+  record.decision = error.code;
+  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  if (model_of(task)) {
+    self->send(peers->scheduler, lost_atom_v, client, task, "its update was refused: " + error.text);
+    lease = nullptr;
+  }
+  decide({task, error.code, error.text, 0, 0});
+}
+
+namespace {
+
+template <class T>
+caf::result<T> answer(Result<T> result) {
+  if (!result) return to_caf(result.error());
+  return std::move(*result);
+}
+
+}  // namespace
+
+local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
+                                           SessionOptions options, ClientId client, std::string client_name,
+                                           client_actor handle, caf::actor gateway, PeersPtr peers) {
+  self->state.options = std::move(options);
+  self->state.client = client;
+  self->state.client_name = std::move(client_name);
+  self->state.handle = handle;
+  self->state.peers = std::move(peers);
+  end_with_reason_on_exception(self);
+  self->monitor(handle);
+  self->monitor(gateway);
+  self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
+  self->attach_functor([scheduler = self->state.peers->scheduler, client, address = self->address()] {
+    caf::anon_send(scheduler, leave_atom_v, client, address);
+  });
+  self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), LeasePtr());
+  return {
+      [self](const Ready& ready) {
+        auto& state = self->state;
+        if (!state.ready) {
+          const auto saved =
+              state.options.storage->save_client({state.client, state.client_name, ready.samples, ready.label_histogram});
+          if (!saved) spdlog::error("client {} is not in the store: {}", state.client_name, saved.error().text);
+        }
+        state.ready = ready;
+        state.assignment = self->make_response_promise<Assignment>();
+        state.ask_scheduler();
+        return state.assignment;
+      },
+      [self](fetch_atom, TaskId task, std::uint64_t offset, std::uint32_t length) -> caf::result<Chunk> {
+        auto model = self->state.model_of(task);
+        if (!model) return to_caf(model.error());
+        if (offset >= (*model)->size()) return to_caf({ec::corrupt_data, "the model ends before that"});
+        auto chunk = Chunk{task, offset, {}};
+        chunk.bytes.data.resize(std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
+        if (auto ok = (*model)->read(offset, chunk.bytes.data); !ok) return to_caf(ok.error());
+        if (offset + chunk.bytes.data.size() == (*model)->size())
+          self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+        return chunk;
+      },
+      [self](const UploadOffer& offer) { return answer(self->state.begin_upload(offer)); },
+      [self](const Chunk& chunk) -> caf::result<std::uint64_t> {
+        auto& upload = self->state.upload;
+        if (!upload || upload->offer().task != chunk.task)
+          return to_caf({ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way"});
+        if (auto ok = upload->add(chunk); !ok) return to_caf(ok.error());
+        return upload->received();
+      },
+      [self](commit_atom, TaskId task) {
+        auto& state = self->state;
+        auto blob = Result<ByteSourcePtr>(fail(ec::unknown_lease, "no upload of this task is under way"));
+        if (state.upload && state.upload->offer().task == task) {
+          blob = std::move(*state.upload).finish();
+          state.upload.reset();
+        }
+        return state.take(task, std::move(blob));
+      },
+      [self](abandon_atom, TaskId task, const std::string& reason) {
+        auto& state = self->state;
+        if (!state.model_of(task)) return;
+        state.lease = nullptr;
+        state.upload.reset();
+        self->send(state.peers->scheduler, lost_atom_v, state.client, task, reason);
+      },
+      [self](fetch_atom, TaskId task) {
+        auto model = self->state.model_of(task);
+        if (model)
+          self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+        return answer(std::move(model));
+      },
+      [self](submit_atom, TaskId task, Epoch, const ByteSourcePtr& blob) { return self->state.take(task, blob); },
+      [self](nudge_atom) { self->send(self->state.handle, nudge_atom_v); },
+      [self](revoke_atom, TaskId task, const std::string& reason) {
+        auto& state = self->state;
+        if (state.lease && state.lease->assignment.task.id == task) {
+          state.lease = nullptr;
+          state.upload.reset();
+        }
+        self->send(state.handle, revoke_atom_v, task, reason);
+      },
+      [self](finish_atom, const std::string& reason) { self->send(self->state.handle, finish_atom_v, reason); },
+      [self](wire_atom, const PeersPtr& handles) { self->state.on_wire(handles); },
+  };
+}
+
+}  // namespace fl

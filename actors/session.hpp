@@ -1,0 +1,81 @@
+// A session: one connected client on the server. It receives, decodes and checks what its client sends, so that a bad
+// client costs its own session and nothing else. It ends when its client or the gateway does.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <variant>
+
+#include "actors/actors.hpp"
+#include "actors/chaos.hpp"
+#include "messages/file_source.hpp"
+
+namespace fl {
+
+struct SessionOptions {
+  LayoutPtr layout;
+  bool whole_model = false;            ///< clients send their model (FedAsync)
+  bool evaluate_on_clients = false;
+  std::string transfer_folder;         ///< uploads in progress; empty: in memory
+  std::uint64_t max_model_bytes = 0;   ///< a larger upload is refused; 0: no limit beyond what the model needs
+  RunStoragePtr storage;
+  ChaosPtr chaos;
+};
+
+/// An upload in progress: written to a file (or memory) in order, hashed on the way.
+class Upload {
+ public:
+  static Result<Upload> begin(const UploadOffer& offer, const std::string& folder);
+
+  const UploadOffer& offer() const { return offer_; }
+  std::uint64_t received() const { return received_; }
+
+  /// The next part. A part that was received before is ignored; a gap fails with `corrupt_data`.
+  Result<void> add(const Chunk& chunk);
+
+  /// After the last part; fails with `corrupt_data` when bytes are missing or the hash does not hold.
+  Result<ByteSourcePtr> finish() &&;
+
+ private:
+  Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target);
+
+  UploadOffer offer_;
+  std::variant<FileSink, AlignedBuffer> target_;
+  std::uint64_t received_ = 0;
+  Hash hash_;
+};
+
+struct SessionState {
+  static inline const char* name = "session";
+
+  local_session_actor::pointer self = nullptr;
+  SessionOptions options;
+  ClientId client = 0;
+  std::string client_name;
+  client_actor handle;
+  PeersPtr peers;
+  LeasePtr lease;                                      ///< null: none
+  std::optional<Ready> ready;                          ///< what the client said last
+  caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
+  std::optional<Upload> upload;
+  ValidUpdatePtr submitting;                           ///< handed to the aggregator, not decided yet
+  caf::typed_response_promise<Receipt> receipt;
+
+  explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
+
+  void on_wire(const PeersPtr& handles);
+  void ask_scheduler();
+  void on_lease(const LeasePtr& given);
+  Result<PublishedModelPtr> model_of(TaskId task) const;
+  Result<std::uint64_t> begin_upload(const UploadOffer& offer);
+  caf::typed_response_promise<Receipt> take(TaskId task, Result<ByteSourcePtr> blob);
+  void submit();
+  void decide(const Receipt& decision);
+  void refuse(TaskId task, const Error& error);
+};
+
+local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
+                                           SessionOptions options, ClientId client, std::string client_name,
+                                           client_actor handle, caf::actor gateway, PeersPtr peers);
+
+}  // namespace fl
