@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "learning/torch/jobs.hpp"
+#include "learning/torch/memory_policy.hpp"
 #include "learning/torch/torch_export.hpp"
 
 namespace fl {
@@ -133,6 +134,7 @@ Result<TrainerPtr> make_torch_trainer(const TrainerOptions& options) {
   if (!device) return tl::unexpected(device.error());
   const auto precision = precision_named(options.precision);
   if (!precision) return tl::unexpected(precision.error());
+  keep_freed_memory();
   return std::make_shared<TorchTrainer>(std::move(*network), *device, *precision, options.threads);
 }
 
