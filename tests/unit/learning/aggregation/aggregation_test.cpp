@@ -140,6 +140,7 @@ TEST_CASE("a fast client's second update joins sum and divisor but is not anothe
   CHECK(server.folded() == 2);
   submit(server, {.client = 1, .base = 0, .samples = 1}, {9});
   CHECK(server.distinct_clients() == 2);
+  CHECK(server.folded() == 3);
   server.close();
   CHECK(x(server) == doctest::Approx(6));  // (3 + 6 + 9) / 3
   CHECK(server.distinct_clients() == 0);
