@@ -330,7 +330,9 @@ struct Peers {
   aggregator_actor aggregator;
   gateway_actor gateway;
   std::vector<trainer_actor> trainers;  ///< by client index; of this process
-  /// Told (over_atom, reason) when a goal is reached or a stop asked for, and (lost_atom, reason) when the run failed.
+  local_client_actor client;            ///< of a process that is one client
+  /// Told (over_atom, reason) when a goal is reached, (stop_atom) when a stop is asked for, (lost_atom, reason) when the run
+  /// failed, and (wire_atom, PeersPtr) like everyone else.
   caf::actor node;
 };
 

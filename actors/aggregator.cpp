@@ -100,10 +100,12 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   const auto first = publication(true);
   self->send(peers->scheduler, publish_atom_v, first);
   self->send(peers->evaluator, publish_atom_v, first);
-  if (is_restored)
+  if (is_restored) {
     spdlog::info("the model goes on from version {}", aggregation->version());
-  else
+    if (options.on_restored) options.on_restored(aggregation->version());
+  } else {
     snapshot_due = options.snapshot_every > 0;
+  }
   save();
   if (options.goals.max_seconds.count() > 0) {
     const auto left = std::max(options.goals.max_seconds - (options.spent ? options.spent() : Seconds(0)), Seconds(0));

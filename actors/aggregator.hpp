@@ -25,6 +25,7 @@ struct AggregatorOptions {
   std::string transfer_folder;         ///< where old versions that are still downloaded spill to; empty: nowhere
   std::size_t models_in_memory = 3;    ///< published versions that may stay in memory when there is a folder
   std::function<Parameters()> initial; ///< makes version 0
+  std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };
 
 struct AggregatorState {

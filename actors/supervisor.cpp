@@ -28,6 +28,7 @@ void SupervisorState::wire_all() {
   const auto handles = PeersPtr(std::make_shared<const Peers>(peers));
   for (const auto& child : children)
     if (child.spec.wired && child.actor) caf::anon_send(child.actor, wire_atom_v, handles);
+  if (peers.node) caf::anon_send(peers.node, wire_atom_v, handles);
 }
 
 void SupervisorState::on_down(const caf::down_msg& down) {

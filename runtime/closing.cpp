@@ -1,0 +1,124 @@
+#include "runtime/closing.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+
+#include "runtime/safetensors.hpp"
+
+namespace fl {
+
+namespace {
+
+constexpr auto kSaveTimeout = std::chrono::minutes(10);
+constexpr auto kEvaluateTimeout = std::chrono::minutes(10);
+constexpr auto kAskTimeout = std::chrono::seconds(10);
+/// How long clients have to hear that the run is over.
+constexpr auto kFarewell = std::chrono::seconds(5);
+
+RunOutcome outcome_of(RunEnd::Kind kind) {
+  switch (kind) {
+    case RunEnd::Kind::goal: return RunOutcome::completed;
+    case RunEnd::Kind::stopped:
+    case RunEnd::Kind::interrupted: return RunOutcome::stopped;
+    case RunEnd::Kind::failed: return RunOutcome::failed;
+  }
+  return RunOutcome::failed;
+}
+
+template <class T>
+bool succeeded(const Result<T>& result, const char* what) {
+  if (!result) spdlog::error("{}: {}", what, to_string(result.error()));
+  return result.has_value();
+}
+
+void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const PublicationPtr& last, const std::string& reason) {
+  auto answers = Result<std::uint32_t>(0u);
+  if (setup.config.evaluation.on_clients)
+    answers = inbox.ask<std::uint32_t>(&Peers::scheduler, kAskTimeout, finish_atom_v, reason, last);
+  if (setup.workbench.trainer && setup.config.trainer.backend == "echo") return;
+  auto evaluation = inbox.ask<Evaluation>(&Peers::evaluator, kEvaluateTimeout, evaluate_atom_v, last, answers.value_or(0u));
+  if (!evaluation && evaluation.error().code != ec::bad_data) succeeded(evaluation, "the last version is not evaluated");
+}
+
+void say_farewell(NodeInbox& inbox, const std::string& reason) {
+  (void)inbox.ask<std::uint32_t>(&Peers::scheduler, kAskTimeout, finish_atom_v, reason, PublicationPtr());
+  const auto until = std::chrono::steady_clock::now() + kFarewell;
+  while (std::chrono::steady_clock::now() < until) {
+    const auto status = inbox.ask<RunStatus>(&Peers::metrics, kAskTimeout, status_atom_v);
+    if (!status || status->clients_training + status->clients_waiting == 0) return;
+    inbox.self()->receive(caf::after(std::chrono::milliseconds(20)) >> [] {});
+  }
+}
+
+void export_model(const ServerSetup& setup, const Parameters& model, Version version) {
+  const auto& folder = setup.folder.path();
+  const auto metadata = std::map<std::string, std::string>{{"format", "pt"},
+                                                           {"model", setup.config.trainer.model},
+                                                           {"version", std::to_string(version)},
+                                                           {"run_id", setup.store->run_id()}};
+  succeeded(write_safetensors(model, metadata, folder / "model.safetensors"), "model.safetensors");
+  auto scripted = setup.workbench.trainer->export_torchscript(model, folder / "model.pt");
+  if (!scripted && scripted.error().code != ec::unsupported_format) succeeded(scripted, "model.pt");
+}
+
+}  // namespace
+
+RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
+  auto summary = RunSummary();
+  summary.status = outcome_of(end.kind);
+  summary.reason = end.reason;
+  summary.strategy = to_string(setup.config.strategy.name);
+  summary.clients = setup.config.clients.count;
+  if (inbox.has_peers()) caf::anon_send(inbox.peers().metrics, status_atom_v, std::string("stopping"));
+
+  auto last = inbox.ask<PublicationPtr>(&Peers::aggregator, kSaveTimeout, stop_atom_v, end.reason);
+  if (succeeded(last, "the last version is not saved")) {
+    const auto& model = (*last)->model;
+    summary.model_version = model->version();
+    if (end.kind != RunEnd::Kind::failed) evaluate_last(setup, inbox, *last, end.reason);
+    if (auto parameters = model->parameters(); succeeded(parameters, "the last version is not exported")) {
+      summary.model_sha256 = (*parameters)->sha256();
+      export_model(setup, **parameters, model->version());
+    }
+  } else {
+    summary.status = RunOutcome::failed;
+  }
+  // An interrupted run goes on later: its clients keep trying to come back.
+  if (end.kind == RunEnd::Kind::goal || end.kind == RunEnd::Kind::stopped) say_farewell(inbox, end.reason);
+
+  if (auto record = inbox.ask<VersionRecordPtr>(&Peers::metrics, kAskTimeout, stop_atom_v);
+      succeeded(record, "the counts are not known")) {
+    const auto& totals = (*record)->totals;
+    summary.updates_accepted = totals.updates_accepted;
+    summary.updates_rejected = totals.updates_rejected;
+    summary.staleness_mean =
+        totals.updates_accepted > 0 ? totals.staleness_sum / static_cast<double>(totals.updates_accepted) : 0;
+    summary.staleness_max = totals.staleness_max;
+    summary.final_accuracy = (*record)->eval_accuracy;
+    summary.final_loss = (*record)->eval_loss;
+    summary.wall_seconds = totals.wall_seconds;
+    summary.bytes_up = totals.bytes_up;
+    summary.bytes_down = totals.bytes_down;
+    summary.restarts = totals.restarts;
+  }
+  summary.best_accuracy = setup.store->best_accuracy();
+  return summary;
+}
+
+ExitCode finish_run(ServerSetup& setup, const RunEnd& end, RunSummary summary) {
+  const auto& folder = setup.folder.path();
+  summary.peak_rss_bytes = peak_rss_bytes();
+  succeeded(write_summary(folder / "summary.json", summary), "summary.json");
+  const auto state = summary.status == RunOutcome::completed ? RunState::completed
+                     : summary.status == RunOutcome::stopped ? RunState::stopped
+                                                             : RunState::failed;
+  succeeded(setup.store->set_state(state), "run.db");
+  const auto text = describe(summary, folder, setup.resume_command);
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+  if (summary.status == RunOutcome::failed) return ExitCode::failed;
+  return end.kind == RunEnd::Kind::interrupted ? ExitCode::interrupted : ExitCode::done;
+}
+
+}  // namespace fl

@@ -1,0 +1,14 @@
+// `fl_actor_node status` and `stop`: look at, and end, a run of another process.
+#pragma once
+
+#include "runtime/command_line.hpp"
+
+namespace fl {
+
+/// Prints how the run at RUN_DIR or HOST[:PORT] goes.
+ExitCode show_status(const std::string& target, const NetOptions& net);
+
+/// Asks the process behind RUN_DIR or HOST[:PORT] to drain, save and end.
+ExitCode stop_run(const std::string& target, const NetOptions& net);
+
+}  // namespace fl

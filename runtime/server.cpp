@@ -1,0 +1,196 @@
+#include "runtime/server.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <optional>
+
+#include "actors/aggregator.hpp"
+#include "actors/checkpointer.hpp"
+#include "actors/evaluator.hpp"
+#include "actors/gateway.hpp"
+#include "actors/metrics.hpp"
+#include "actors/scheduler.hpp"
+#include "runtime/closing.hpp"
+#include "runtime/node_inbox.hpp"
+#include "runtime/progress.hpp"
+
+namespace fl {
+
+namespace {
+
+template <class Handle>
+std::function<void(Peers&, const caf::actor&)> entering(Handle Peers::*place) {
+  return [place](Peers& peers, const caf::actor& actor) { peers.*place = caf::actor_cast<Handle>(actor); };
+}
+
+template <class Actor>
+caf::actor handle_of(const Actor& actor) {
+  return caf::actor_cast<caf::actor>(actor);
+}
+
+Welcome terms_of(const ServerSetup& setup) {
+  const auto& config = setup.config;
+  auto terms = Welcome();
+  terms.run_id = setup.store->run_id();
+  terms.clients_count = config.clients.count;
+  terms.seed = config.seed;
+  terms.model_name = config.trainer.model;
+  terms.model_parameters = config.trainer.model_parameters;
+  terms.layout_fingerprint = setup.workbench.trainer->layout()->fingerprint();
+  terms.partition = config.partition;
+  terms.update_content = wants_model(config.strategy.name) ? "model" : "delta";
+  terms.validation_fraction = config.validation_fraction;
+  return terms;
+}
+
+std::shared_ptr<const DataView> test_data(const Workbench& workbench) {
+  if (!workbench.data.test) return nullptr;
+  return std::make_shared<const DataView>(DataView::all(workbench.data.test));
+}
+
+}  // namespace
+
+Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config& config) {
+  auto request = RunFolderRequest{command_line.out, command_line.role, command_line.resume};
+  auto start = RunFolder::examine(request, config);
+  if (!start) return tl::unexpected(start.error());
+  auto chaos = Chaos::parse(config.chaos_crash);
+  if (!chaos) return tl::unexpected(chaos.error());
+  auto workbench = Result<Workbench>(Workbench());
+  if (*start != RunFolder::Start::completed) {
+    workbench = make_server_workbench(config, command_line.role == Role::simulate);
+    if (!workbench) return tl::unexpected(workbench.error());
+  }
+  auto folder = RunFolder::open(request, config);
+  if (!folder) return tl::unexpected(folder.error());
+  auto store = Result<std::shared_ptr<RunStore>>(nullptr);
+  if (*start != RunFolder::Start::completed) {
+    const auto identity =
+        SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
+    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots});
+    if (!store) return tl::unexpected(store.error());
+  }
+  const auto workers = config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
+  auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
+                folder->path().string() + " --resume";
+  return ServerSetup{config,
+                     command_line.role,
+                     std::move(*folder),
+                     std::move(*store),
+                     std::move(*workbench),
+                     std::move(*chaos),
+                     std::make_shared<WorkerPool>(std::max(1u, workers)),
+                     std::move(resume)};
+}
+
+std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPlan& plan,
+                                       std::function<void(Version)> on_restored) {
+  const auto& config = setup.config;
+  const auto& trainer = setup.workbench.trainer;
+  const auto store = std::static_pointer_cast<RunStorage>(setup.store);
+  const auto chaos = setup.chaos;
+  auto children = std::vector<ChildSpec>();
+
+  children.push_back({"checkpointer",
+                      [=, layout = trainer->layout()](caf::actor_system& system) {
+                        return handle_of(system.spawn<caf::detached>(checkpointer, store, layout, chaos));
+                      },
+                      entering(&Peers::checkpointer)});
+
+  const auto metrics_options = MetricsOptions{config.goals, to_string(config.strategy.name)};
+  children.push_back({"metrics",
+                      [=](caf::actor_system& system) {
+                        return handle_of(system.spawn<caf::detached>(metrics, metrics_options, store, chaos));
+                      },
+                      entering(&Peers::metrics)});
+
+  const auto means = EvaluationMeans{trainer, test_data(setup.workbench), setup.pool};
+  children.push_back({"evaluator",
+                      [=, options = config.evaluation](caf::actor_system& system) {
+                        return handle_of(system.spawn(evaluator, options, means, chaos));
+                      },
+                      entering(&Peers::evaluator)});
+
+  const auto next_epoch = [store] {
+    auto epoch = store->next_epoch();
+    if (!epoch) throw std::runtime_error(to_string(epoch.error()));
+    return *epoch;
+  };
+  children.push_back({"scheduler",
+                      [=, options = config.scheduler](caf::actor_system& system) {
+                        return handle_of(
+                            system.spawn(scheduler, options, std::function<Epoch()>(next_epoch), chaos));
+                      },
+                      entering(&Peers::scheduler)});
+
+  auto aggregation = AggregatorOptions();
+  aggregation.strategy = config.strategy;
+  aggregation.optimizer = config.server_optimizer;
+  aggregation.goals = config.goals;
+  aggregation.snapshot_every = config.store.snapshot_every;
+  const auto on_network = static_cast<bool>(plan.publish);
+  if (on_network) aggregation.transfer_folder = store->transfer_folder();
+  aggregation.initial = [trainer, seed = config.seed] { return trainer->initial_parameters(seed); };
+  aggregation.on_restored = std::move(on_restored);
+  const auto before = setup.store->last_version();
+  const auto spent_before = Seconds(before && *before ? (*before)->totals.wall_seconds : 0);
+  aggregation.spent = [spent_before, begun = std::chrono::steady_clock::now()] {
+    return spent_before + Seconds(std::chrono::steady_clock::now() - begun);
+  };
+  children.push_back({"aggregator",
+                      [=](caf::actor_system& system) {
+                        return handle_of(system.spawn(aggregator, aggregation, chaos));
+                      },
+                      entering(&Peers::aggregator)});
+
+  auto sessions = SessionOptions();
+  sessions.layout = trainer->layout();
+  sessions.whole_model = wants_model(config.strategy.name);
+  sessions.evaluate_on_clients = config.evaluation.on_clients;
+  if (on_network) sessions.transfer_folder = store->transfer_folder();
+  sessions.max_model_bytes = config.net.max_model_bytes;
+  sessions.storage = store;
+  sessions.chaos = chaos;
+  children.push_back({"gateway",
+                      [=, terms = terms_of(setup), publish = plan.publish](caf::actor_system& system) {
+                        auto actor = system.spawn(gateway, terms, sessions);
+                        if (publish) publish(system, actor);
+                        return handle_of(actor);
+                      },
+                      entering(&Peers::gateway)});
+
+  children.insert(children.end(), plan.clients.begin(), plan.clients.end());
+  return children;
+}
+
+ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& system) {
+  auto resumed_from = std::make_shared<std::atomic<std::int64_t>>(-1);
+  auto inbox = NodeInbox(system);
+  auto display = ProgressDisplay(standard_progress_output(setup.config.show_progress));
+  auto route = LogRoute([&](std::string_view line) { display.print_above(line); });
+
+  auto peers = Peers();
+  peers.node = inbox.handle();
+  auto children = server_children(setup, plan, [resumed_from](Version version) {
+    auto none = std::int64_t{-1};
+    resumed_from->compare_exchange_strong(none, static_cast<std::int64_t>(version));
+  });
+  auto supervising =
+      system.spawn(supervisor, setup.config.supervision, std::move(children), std::move(peers), setup.config.seed);
+  if (auto begun = inbox.begin(supervising); !begun) {
+    display.finish();
+    spdlog::error("{}", to_string(begun.error()));
+    return ExitCode::failed;
+  }
+  if (plan.on_begin) plan.on_begin(setup.folder);
+
+  const auto end = inbox.wait_for_end([&](const RunStatus& status) { display.show(status); });
+  auto summary = close_run(setup, inbox, end);
+  summary.resumed_from_version = *resumed_from >= 0 ? std::optional<Version>(*resumed_from) : std::nullopt;
+  inbox.stop(supervising);
+  display.finish();
+  return finish_run(setup, end, std::move(summary));
+}
+
+}  // namespace fl

@@ -1,0 +1,96 @@
+#include "runtime/workbench.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "learning/random.hpp"
+#ifdef FL_WITH_TORCH
+#include "learning/torch/torch_trainer.hpp"
+#endif
+
+namespace fl {
+
+namespace {
+
+Result<TrainerPtr> make_trainer(const TrainerOptions& options) {
+  if (options.backend == "echo") return make_echo_trainer(options);
+#ifdef FL_WITH_TORCH
+  return make_torch_trainer(options);
+#else
+  return fail(ec::bad_config, "train.backend: this program was built without torch; build with -DFL_WITH_TORCH=ON, or "
+                              "use train.backend = \"echo\" with model.name = \"flat\"");
+#endif
+}
+
+/// What the samples of a dataset look like, without loading it.
+void describe_samples(const DatasetOptions& data, TrainerOptions& trainer) {
+  trainer.sample_shape = data.name == "synthetic_logistic" ? std::vector<std::int64_t>{60}
+                                                           : std::vector<std::int64_t>{1, 28, 28};
+  trainer.classes = 10;
+}
+
+}  // namespace
+
+Result<Workbench> make_server_workbench(const Config& config, bool with_training_data) {
+  auto bench = Workbench();
+  auto options = config.trainer;
+  describe_samples(config.data, options);
+  const auto needs_data = options.backend != "echo" && (with_training_data || !config.evaluation.on_clients);
+  if (needs_data) {
+    auto data = load_dataset(config.data, config.seed, config.clients.count);
+    if (!data) return tl::unexpected(data.error());
+    bench.data = std::move(*data);
+    options.sample_shape = bench.data.train->sample_shape();
+    options.classes = bench.data.train->classes();
+  }
+  auto trainer = make_trainer(options);
+  if (!trainer) return tl::unexpected(trainer.error());
+  bench.trainer = std::move(*trainer);
+  return bench;
+}
+
+Result<Partition> divide(const TrainTest& data, const PartitionSettings& settings, std::uint32_t clients,
+                         std::uint64_t seed) {
+  if (!data.owners.empty()) return partition_of(*data.train, data.owners);
+  return make_partition(*data.train, settings, clients, stream_seed(seed, "partition"));
+}
+
+TrainingMeans means_of(const Workbench& workbench, std::vector<std::uint32_t> rows, const Welcome& welcome) {
+  auto train = DataView{workbench.data.train, std::move(rows)};
+  auto validation = split_validation(train, welcome.validation_fraction,
+                                     stream_seed(welcome.seed, "validation", welcome.client));
+  return {workbench.trainer, std::make_shared<const DataView>(std::move(train)),
+          std::make_shared<const DataView>(std::move(validation))};
+}
+
+Result<TrainingMeans> make_client_means(const Config& config, const Welcome& welcome) {
+  auto bench = Workbench();
+  auto options = config.trainer;
+  options.model = welcome.model_name;
+  options.model_parameters = welcome.model_parameters;
+  if (options.backend == "echo") {
+    auto trainer = make_trainer(options);
+    if (!trainer) return tl::unexpected(trainer.error());
+    return TrainingMeans{std::move(*trainer), nullptr, nullptr};
+  }
+  auto data = load_dataset(config.data, welcome.seed, welcome.clients_count);
+  if (!data) return tl::unexpected(data.error());
+  bench.data = std::move(*data);
+  options.sample_shape = bench.data.train->sample_shape();
+  options.classes = bench.data.train->classes();
+  auto trainer = make_trainer(options);
+  if (!trainer) return tl::unexpected(trainer.error());
+  bench.trainer = std::move(*trainer);
+
+  // data.part overrides the place that the server gave.
+  const auto parts = config.data_part ? config.data_part->count : welcome.clients_count;
+  const auto part = config.data_part ? config.data_part->index : welcome.client;
+  auto partition = divide(bench.data, welcome.partition, parts, welcome.seed);
+  if (!partition) return tl::unexpected(partition.error());
+  auto means = means_of(bench, std::move(partition->rows[part]), welcome);
+  spdlog::info("training on {} samples, part {} of {} of {}", means.data->size(), part + 1, parts, config.data.name);
+  return means;
+}
+
+}  // namespace fl

@@ -1,0 +1,33 @@
+// What a node trains and evaluates with: data and a trainer that fit the configuration.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "actors/training_run.hpp"
+#include "learning/data/partition.hpp"
+#include "learning/trainer.hpp"
+#include "runtime/config.hpp"
+
+namespace fl {
+
+/// Data and model of one configuration. Without data (echo, or a server that does not evaluate) `data` is empty.
+struct Workbench {
+  TrainTest data;
+  TrainerPtr trainer;
+};
+
+/// For a server: held-out data too, unless the clients evaluate. Fails with `bad_data` or `bad_config`.
+Result<Workbench> make_server_workbench(const Config& config, bool with_training_data);
+
+/// For a client, by the welcome's terms: the model the server names, and this client's part of the data.
+Result<TrainingMeans> make_client_means(const Config& config, const Welcome& welcome);
+
+/// Every client's rows of `data`, as the configuration divides it. Fails with `bad_data` or `bad_config`.
+Result<Partition> divide(const TrainTest& data, const PartitionSettings& settings, std::uint32_t clients,
+                         std::uint64_t seed);
+
+/// One client's part of shared data, with the welcome's share kept for validation.
+TrainingMeans means_of(const Workbench& workbench, std::vector<std::uint32_t> rows, const Welcome& welcome);
+
+}  // namespace fl
