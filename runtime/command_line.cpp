@@ -20,8 +20,7 @@ std::string_view to_string(Role role) {
   return "unknown";
 }
 
-// -- Addresses
-// --------------------------------------------------------------------------------------------------------
+// -- Addresses ------------------------------------------------------------------------------------
 
 Result<HostPort> parse_host_port(std::string_view text) {
   const auto refuse = [&](const std::string& why) {
@@ -55,8 +54,7 @@ Result<HostPort> parse_host_port(std::string_view text) {
   return result;
 }
 
-// -- Options
-// ----------------------------------------------------------------------------------------------------------
+// -- Options --------------------------------------------------------------------------------------
 
 namespace {
 

@@ -10,8 +10,7 @@
 
 namespace fl {
 
-// -- Errors
-// -----------------------------------------------------------------------------------------------------------
+// -- Errors ---------------------------------------------------------------------------------------
 
 tl::unexpected<Error> unknown_key(const std::string& where, std::string_view name) {
   const auto& sections = config_sections();
@@ -43,8 +42,7 @@ std::string quoted_list(const std::vector<std::string>& words) {
   return text;
 }
 
-// -- Values from the command line
-// -------------------------------------------------------------------------------------
+// -- Values from the command line -----------------------------------------------------------------
 
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
@@ -121,8 +119,7 @@ Result<GivenValue> read_setting(const Setting& setting) {
   return GivenValue{key, std::move(*value), setting.origin};
 }
 
-// -- Checks of one value
-// ----------------------------------------------------------------------------------------------
+// -- Checks of one value --------------------------------------------------------------------------
 
 Result<void> check_value(const GivenValue& given) {
   const auto& key = *given.key;
@@ -162,8 +159,7 @@ Result<void> check_available(const GivenValue& given) {
               said(given) + " is not available in this version, which has " + quoted_list(available));
 }
 
-// -- The whole
-// --------------------------------------------------------------------------------------------------------
+// -- The whole ------------------------------------------------------------------------------------
 
 namespace {
 

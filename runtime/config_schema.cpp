@@ -26,8 +26,7 @@ std::string_view with_article(ConfigType type) {
   return "a value";
 }
 
-// -- Ranges
-// -----------------------------------------------------------------------------------------------------------
+// -- Ranges ---------------------------------------------------------------------------------------
 
 namespace {
 
@@ -63,8 +62,7 @@ std::string Range::demand_on(double value) const {
   return "must be " + to_string();
 }
 
-// -- Making keys
-// ------------------------------------------------------------------------------------------------------
+// -- Making keys ----------------------------------------------------------------------------------
 
 ConfigKey&& ConfigKey::says(std::string text) && {
   documentation = std::move(text);
@@ -96,8 +94,7 @@ ConfigKey&& ConfigKey::makes_the_run() && {
   return std::move(*this);
 }
 
-// -- The table
-// --------------------------------------------------------------------------------------------------------
+// -- The table ------------------------------------------------------------------------------------
 
 const std::vector<ConfigKey>& config_keys() {
   static const auto keys = [] {
@@ -140,8 +137,7 @@ const ConfigKey* find_config_key(std::string_view name) {
   return found == keys.end() ? nullptr : &*found;
 }
 
-// -- The nearest name
-// -------------------------------------------------------------------------------------------------
+// -- The nearest name -----------------------------------------------------------------------------
 
 namespace {
 
@@ -204,8 +200,7 @@ std::string nearest_config_key(std::string_view name) {
   return nearest(name, same_last_name.empty() ? names : same_last_name);
 }
 
-// -- Values as TOML
-// ---------------------------------------------------------------------------------------------------
+// -- Values as TOML -------------------------------------------------------------------------------
 
 namespace {
 

@@ -42,9 +42,9 @@ struct StoredRun {
 /// Reads a run that another process may be working on; none when the folder holds no run. Changes nothing.
 Result<std::optional<StoredRun>> read_stored_run(const std::filesystem::path& folder);
 
-/// The store of one run. The database is the truth; metrics.jsonl is written from it, so it never holds a version twice.
-/// A process crash loses nothing committed; a power cut may lose the last moments (synchronous = NORMAL), but never an
-/// epoch, a client's index or the run's state.
+/// The store of one run. The database is the truth; metrics.jsonl is written from it, so it never holds a
+/// version twice. A process crash loses nothing committed; a power cut may lose the last moments (synchronous
+/// = NORMAL), but never an epoch, a client's index or the run's state.
 class RunStore final : public RunStorage {
  public:
   /// Opens the store in an existing folder, or makes it; a new run gets an id. The caller holds the folder
@@ -78,11 +78,12 @@ class RunStore final : public RunStorage {
  private:
   RunStore(const std::filesystem::path& folder, RunStoreOptions options, SqliteDatabase database);
 
-  Result<void> begin_run();
+  Result<void> begin();
 
-  std::mutex mutex_;
+  std::mutex mutex_;  ///< of the database and metrics.jsonl; taken after the other where both are
   SqliteDatabase database_;
   MetricsFile metrics_;
+  std::mutex snapshots_mutex_;  ///< a snapshot being written holds up nothing else
   SnapshotFolder snapshots_;
   std::filesystem::path spool_;
   std::string run_id_;

@@ -1,0 +1,91 @@
+#include "runtime/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace fl {
+
+namespace {
+
+FileStepHook& file_step_hook() {
+  static auto hook = FileStepHook();
+  return hook;
+}
+
+Result<void> before(std::string_view step, const std::filesystem::path& file) {
+  return file_step_hook() ? file_step_hook()(step, file) : Result<void>();
+}
+
+/// A rename is on disk only when its folder is.
+Result<void> flush_folder(const std::filesystem::path& file) {
+  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  if (auto ok = before("flush folder", file); !ok) return ok;
+  const auto descriptor = FileDescriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!descriptor || ::fsync(descriptor.get()) != 0)
+    return tl::unexpected(system_error("cannot flush", folder));
+  return {};
+}
+
+}  // namespace
+
+void set_file_step_hook(FileStepHook hook) {
+  file_step_hook() = std::move(hook);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path file, FileDescriptor descriptor)
+    : file_(std::move(file)), descriptor_(std::move(descriptor)) {}
+
+std::filesystem::path AtomicFile::temporary() const {
+  return file_.string() + std::string(kTemporaryEnding);
+}
+
+Result<AtomicFile> AtomicFile::create(std::filesystem::path file) {
+  if (auto ok = before("create", file); !ok) return tl::unexpected(ok.error());
+  auto result = AtomicFile(std::move(file), {});
+  constexpr auto mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
+  result.descriptor_ =
+      FileDescriptor(::open(result.temporary().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!result.descriptor_) return tl::unexpected(system_error("cannot create", result.temporary()));
+  return result;
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_) ::unlink(temporary().c_str());
+}
+
+Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
+  if (auto ok = before("write", file_); !ok) return ok;
+  while (!bytes.empty()) {
+    const auto written = ::write(descriptor_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return tl::unexpected(system_error("cannot write", temporary()));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> AtomicFile::write(std::string_view text) {
+  return write(std::as_bytes(std::span(text)));
+}
+
+Result<void> AtomicFile::commit() {
+  if (auto ok = before("flush", file_); !ok) return ok;
+  if (::fsync(descriptor_.get()) != 0) return tl::unexpected(system_error("cannot flush", temporary()));
+  if (auto ok = before("rename", file_); !ok) return ok;
+  if (::rename(temporary().c_str(), file_.c_str()) != 0)
+    return tl::unexpected(system_error("cannot write", file_));
+  descriptor_ = FileDescriptor();
+  return flush_folder(file_);
+}
+
+Result<void> write_atomically(const std::filesystem::path& file, std::string_view text) {
+  auto output = AtomicFile::create(file);
+  if (!output) return tl::unexpected(output.error());
+  if (auto ok = output->write(text); !ok) return ok;
+  return output->commit();
+}
+
+}  // namespace fl

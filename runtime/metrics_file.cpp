@@ -1,0 +1,57 @@
+#include "runtime/metrics_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "messages/file_source.hpp"
+#include "runtime/atomic_file.hpp"
+#include "runtime/write_all.hpp"
+
+namespace fl {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Numbers that are not finite become null as well: JSON has none.
+Json optional_number(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+}  // namespace
+
+std::string metrics_line(const VersionRecord& version) {
+  auto line = Json();
+  line["version"] = version.version;
+  line["time_s"] = version.time_s;
+  line["virtual_s"] = optional_number(version.virtual_s);
+  line["updates"] = version.updates;
+  line["train_loss"] = version.updates > 0 ? Json(version.train_loss) : Json(nullptr);
+  line["eval_loss"] = optional_number(version.eval_loss);
+  line["eval_accuracy"] = optional_number(version.eval_accuracy);
+  line["staleness_mean"] = version.updates > 0 ? Json(version.staleness_mean) : Json(nullptr);
+  line["bytes_up"] = version.totals.bytes_up;
+  line["bytes_down"] = version.totals.bytes_down;
+  return line.dump();
+}
+
+Result<void> MetricsFile::append(const VersionRecord& version) const {
+  constexpr auto mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
+  const auto output = FileDescriptor(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+  if (!output) return tl::unexpected(system_error("cannot open", file_));
+  if (!write_all(output.get(), metrics_line(version) + "\n"))
+    return tl::unexpected(system_error("cannot write", file_));
+  return {};
+}
+
+Result<void> MetricsFile::replace(std::span<const VersionRecord> versions) const {
+  auto text = std::string();
+  for (const auto& version : versions) text += metrics_line(version) + "\n";
+  return write_atomically(file_, text);
+}
+
+}  // namespace fl

@@ -1,0 +1,200 @@
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "runtime/run_store_schema.hpp"
+
+namespace fl {
+
+namespace {
+
+constexpr const char* kTables = R"(
+  CREATE TABLE run (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    run_id TEXT NOT NULL,
+    state TEXT NOT NULL,             -- running, completed, stopped, failed
+    epoch INTEGER NOT NULL,          -- lives of the scheduler so far
+    created_at TEXT NOT NULL,        -- UTC
+    software_version TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE versions (            -- one for each line of metrics.jsonl; the totals are those after the version
+    version INTEGER PRIMARY KEY,
+    time_s REAL NOT NULL,
+    virtual_s REAL,
+    updates INTEGER NOT NULL,
+    train_loss REAL,
+    staleness_mean REAL,
+    eval_loss REAL,
+    eval_accuracy REAL,
+    evaluated_samples INTEGER,
+    complete INTEGER NOT NULL DEFAULT 0,  -- evaluated, or it will not be
+    updates_accepted INTEGER NOT NULL,
+    updates_rejected TEXT NOT NULL,  -- JSON: reason to count
+    staleness_sum REAL NOT NULL,
+    staleness_max INTEGER NOT NULL,
+    bytes_up INTEGER NOT NULL,
+    bytes_down INTEGER NOT NULL,
+    restarts INTEGER NOT NULL,
+    wall_seconds REAL NOT NULL
+  ) STRICT;
+  CREATE TABLE updates (             -- decisions in their order
+    sequence INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    client INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    folded_into INTEGER NOT NULL,    -- 0: refused
+    decision TEXT NOT NULL,          -- none: accepted
+    samples INTEGER NOT NULL,
+    staleness INTEGER NOT NULL,
+    weight REAL,
+    train_loss REAL,
+    train_seconds REAL,
+    norm REAL,
+    bytes INTEGER NOT NULL,
+    time_s REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX updates_by_version ON updates (folded_into);
+  CREATE TABLE clients (
+    client INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    samples INTEGER NOT NULL DEFAULT 0,
+    label_histogram TEXT NOT NULL DEFAULT '[]'
+  ) STRICT;
+  CREATE TABLE snapshots (
+    version INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    updates_accepted INTEGER NOT NULL,
+    written_at TEXT NOT NULL         -- UTC
+  ) STRICT;
+)";
+
+std::int64_t signed_of(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+
+SqlValue optional_value(const std::optional<double>& value) {
+  if (value) return *value;
+  return nullptr;
+}
+
+/// SQLite keeps a number that is not one as NULL.
+double number_of(const SqlRow& row, int column) {
+  return row.optional_number(column).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+std::map<std::string, std::uint64_t> counts_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  auto counts = std::map<std::string, std::uint64_t>();
+  if (!json.is_object()) return counts;
+  for (const auto& [reason, count] : json.items()) {
+    if (count.is_number_unsigned()) counts[reason] = count.get<std::uint64_t>();
+  }
+  return counts;
+}
+
+}  // namespace
+
+Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem::path& file) {
+  auto found = std::int64_t{0};
+  if (auto ok = database.run("PRAGMA user_version", {}, [&](const SqlRow& row) { found = row.integer(0); });
+      !ok)
+    return ok;
+  if (found > kRunSchemaVersion)
+    return fail(ec::run_folder_refused,
+                file.string() + " was written by a newer version of this program (schema " +
+                    std::to_string(found) + ", this one knows " + std::to_string(kRunSchemaVersion) +
+                    "); resume with that version");
+  if (found == kRunSchemaVersion) return {};
+  return database.durable_transaction([&]() -> Result<void> {
+    if (auto ok = database.script(kTables); !ok) return ok;
+    return database.script("PRAGMA user_version = " + std::to_string(kRunSchemaVersion));
+  });
+}
+
+// -- Versions -------------------------------------------------------------------------------------
+
+VersionRecord version_of_row(const SqlRow& row) {
+  auto version = VersionRecord();
+  version.version = row.count(0);
+  version.time_s = row.number(1);
+  version.virtual_s = row.optional_number(2);
+  version.updates = row.count(3);
+  version.train_loss = number_of(row, 4);
+  version.staleness_mean = number_of(row, 5);
+  version.eval_loss = row.optional_number(6);
+  version.eval_accuracy = row.optional_number(7);
+  auto& totals = version.totals;
+  totals.updates_accepted = row.count(8);
+  totals.updates_rejected = counts_of(row.text(9));
+  totals.staleness_sum = row.number(10);
+  totals.staleness_max = row.count(11);
+  totals.bytes_up = row.count(12);
+  totals.bytes_down = row.count(13);
+  totals.restarts = row.count(14);
+  totals.wall_seconds = row.number(15);
+  return version;
+}
+
+Result<std::vector<VersionRecord>> select_versions(SqliteDatabase& database, const std::string& rest) {
+  auto versions = std::vector<VersionRecord>();
+  auto ok = database.run("SELECT " + std::string(kVersionColumns) + " FROM versions " + rest, {},
+                         [&](const SqlRow& row) { versions.push_back(version_of_row(row)); });
+  if (!ok) return tl::unexpected(ok.error());
+  return versions;
+}
+
+Result<std::optional<VersionRecord>> newest_version(SqliteDatabase& database) {
+  auto newest = select_versions(database, "ORDER BY version DESC LIMIT 1");
+  if (!newest) return tl::unexpected(newest.error());
+  return newest->empty() ? std::nullopt : std::optional(newest->front());
+}
+
+std::optional<double> best_accuracy_in(SqliteDatabase& database) {
+  auto best = std::optional<double>();
+  (void)database.run("SELECT max(eval_accuracy) FROM versions", {},
+                     [&](const SqlRow& row) { best = row.optional_number(0); });
+  return best;
+}
+
+Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version) {
+  static const auto sql = "INSERT INTO versions (" + std::string(kVersionColumns) +
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  const auto& totals = version.totals;
+  return database.run(sql,
+                      {signed_of(version.version), version.time_s, optional_value(version.virtual_s),
+                       signed_of(version.updates), version.train_loss, version.staleness_mean,
+                       optional_value(version.eval_loss), optional_value(version.eval_accuracy),
+                       signed_of(totals.updates_accepted), nlohmann::json(totals.updates_rejected).dump(),
+                       totals.staleness_sum, signed_of(totals.staleness_max), signed_of(totals.bytes_up),
+                       signed_of(totals.bytes_down), signed_of(totals.restarts), totals.wall_seconds});
+}
+
+// -- Updates and clients --------------------------------------------------------------------------
+
+Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update) {
+  static const auto sql = std::string(
+      "INSERT INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, weight, "
+      "train_loss, "
+      "train_seconds, norm, bytes, time_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  return database.run(
+      sql, {signed_of(update.task), std::int64_t{update.epoch}, std::int64_t{update.client},
+            signed_of(update.base), signed_of(update.folded_into), std::string(name_of(update.decision)),
+            signed_of(update.samples), signed_of(update.staleness), update.weight, update.train_loss,
+            update.train_seconds, update.norm, signed_of(update.bytes), update.time_s});
+}
+
+std::string histogram_text(const std::vector<std::uint64_t>& histogram) {
+  return nlohmann::json(histogram).dump();
+}
+
+std::vector<std::uint64_t> histogram_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  auto histogram = std::vector<std::uint64_t>();
+  if (!json.is_array()) return histogram;
+  for (const auto& count : json)
+    histogram.push_back(count.is_number_unsigned() ? count.get<std::uint64_t>() : 0);
+  return histogram;
+}
+
+}  // namespace fl

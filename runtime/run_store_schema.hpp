@@ -1,0 +1,42 @@
+// The tables of run.db, and how records lie in their rows.
+#pragma once
+
+#include <string>
+
+#include "runtime/run_store.hpp"
+
+namespace fl {
+
+/// Raised whenever tables change; a program refuses databases of a newer one.
+inline constexpr std::int64_t kRunSchemaVersion = 1;
+
+/// In the run's folder.
+inline constexpr auto kRunDatabaseName = "run.db";
+
+/// Makes the tables in a new database. Fails with `run_folder_refused` when the database is of a newer
+/// program.
+Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem::path& file);
+
+/// The columns of `versions` that `version_of_row` reads, in its order.
+inline constexpr const char* kVersionColumns =
+    "version, time_s, virtual_s, updates, train_loss, staleness_mean, eval_loss, eval_accuracy, "
+    "updates_accepted, updates_rejected, staleness_sum, staleness_max, bytes_up, bytes_down, restarts, "
+    "wall_seconds";
+
+VersionRecord version_of_row(const SqlRow& row);
+
+/// The versions that `SELECT … FROM versions <rest>` gives.
+Result<std::vector<VersionRecord>> select_versions(SqliteDatabase& database, const std::string& rest);
+Result<std::optional<VersionRecord>> newest_version(SqliteDatabase& database);
+std::optional<double> best_accuracy_in(SqliteDatabase& database);
+
+Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version);
+Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update);
+
+RunState run_state_of(const std::string& name);
+
+/// A list of counts as JSON, and back; damaged text gives an empty list.
+std::string histogram_text(const std::vector<std::uint64_t>& histogram);
+std::vector<std::uint64_t> histogram_of(const std::string& text);
+
+}  // namespace fl
