@@ -1,4 +1,5 @@
-// A file that appears whole or not at all: written under a temporary name in the same folder, flushed, renamed.
+// A file that appears whole or not at all: written under a temporary name in the same folder, flushed,
+// renamed.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +43,9 @@ class AtomicFile {
 /// The whole of a small file at once.
 Result<void> write_atomically(const std::filesystem::path& file, std::string_view text);
 
-/// For tests: called before each step ("create", "write", "flush", "rename", "flush folder") on a file; what it fails
-/// with, the step fails with. It may also end the process there. An empty function removes it. Not thread-safe.
+/// For tests: called before each step ("create", "write", "flush", "rename", "flush folder") on a file; what
+/// it fails with, the step fails with. It may also end the process there. An empty function removes it. Not
+/// thread-safe.
 using FileStepHook = std::function<Result<void>(std::string_view step, const std::filesystem::path& file)>;
 void set_file_step_hook(FileStepHook hook);
 

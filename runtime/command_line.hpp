@@ -49,7 +49,8 @@ Result<HostPort> parse_host_port(std::string_view text);
 struct CommandLine {
   Action action = Action::run;
   Role role = Role::simulate;
-  ConfigSources config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
+  ConfigSources
+      config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
   std::optional<std::filesystem::path> out;
   bool resume = false;
   HostPort join;       ///< of a client: its aggregator

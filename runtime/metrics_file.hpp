@@ -9,8 +9,8 @@
 
 namespace fl {
 
-/// {"version": …, "time_s": …, …} without the newline: the keys of docs/configuration.md's "Files", null where there is
-/// no value. bytes_up and bytes_down are totals so far.
+/// {"version": …, "time_s": …, …} without the newline: the keys of docs/configuration.md's "Files", null
+/// where there is no value. bytes_up and bytes_down are totals so far.
 std::string metrics_line(const VersionRecord& version);
 
 /// Appends line by line, each in one write; or replaces the whole atomically.

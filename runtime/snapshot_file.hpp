@@ -1,5 +1,6 @@
-// Snapshots on disk: DIR/checkpoints/version-00000012.snapshot, an envelope (messages/envelope.hpp) with the arrays
-// "parameters", "optimizer.m", "optimizer.v" and "buffer" as far as there are such, each with its hash.
+// Snapshots on disk: DIR/checkpoints/version-00000012.snapshot, an envelope (messages/envelope.hpp) with the
+// arrays "parameters", "optimizer.m", "optimizer.v" and "buffer" as far as there are such, each with its
+// hash.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ struct SnapshotIdentity {
 };
 
 /// Writes one snapshot atomically. Fails with `io_failed`.
-Result<void> write_snapshot(const std::filesystem::path& file, const AggregationState& state, TaskId next_task,
-                            const SnapshotIdentity& identity);
+Result<void> write_snapshot(const std::filesystem::path& file, const AggregationState& state,
+                            TaskId next_task, const SnapshotIdentity& identity);
 
 /// Reads one snapshot and verifies everything. Fails with `corrupt_data` (damaged), `io_failed`, or
 /// `run_folder_refused` (whole, but of another model, strategy, seed or a newer program).
@@ -37,8 +38,8 @@ class SnapshotFolder {
   /// Writes a snapshot, then removes the oldest beyond the number to keep. Returns its file.
   Result<std::filesystem::path> save(const AggregationState& state, TaskId next_task);
 
-  /// The newest whole snapshot; none when there is none. Damaged ones get the ending ".damaged", with a warning in the
-  /// log; what interrupted writes left behind is removed.
+  /// The newest whole snapshot; none when there is none. Damaged ones get the ending ".damaged", with a
+  /// warning in the log; what interrupted writes left behind is removed.
   Result<std::optional<StoredSnapshot>> load(const LayoutPtr& layout);
 
   /// Removes the snapshots above `version`.
