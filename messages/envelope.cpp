@@ -21,6 +21,9 @@ constexpr std::size_t kPrefix_bytes = 16;
 constexpr std::uint64_t kSectionAlignment = 64;
 constexpr std::size_t kReadBlock_bytes = std::size_t{256} << 10;
 
+/// More than any machine holds, little enough that sizes in bytes fit 64 bits.
+constexpr std::uint64_t kMaxModel_floats = std::uint64_t{1} << 48;
+
 std::uint64_t round_up(std::uint64_t bytes) {
   return (bytes + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
 }
@@ -119,10 +122,11 @@ Result<Layout> read_layout(const proto::Envelope& from) {
     auto shape = std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end());
     auto size = std::uint64_t{1};
     for (const auto extent : shape) {
-      if (extent < 0 || (extent > 0 && size > (std::uint64_t{1} << 48) / static_cast<std::uint64_t>(extent)))
+      if (extent < 0 || (extent > 0 && size > kMaxModel_floats / static_cast<std::uint64_t>(extent)))
         return fail(ec::corrupt_data, "tensor \"" + tensor.name() + "\" has an impossible shape");
       size *= static_cast<std::uint64_t>(extent);
     }
+    if (size > kMaxModel_floats - layout.size()) return fail(ec::corrupt_data, "the layout is impossibly large");
     const auto kind = tensor.kind() == proto::Tensor::BUFFER ? EntryKind::buffer : EntryKind::trainable;
     layout.add(tensor.name(), std::move(shape), kind);
   }
