@@ -40,7 +40,7 @@ void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePo
   }
   note_live();
   try_open_cohort(now);
-  if (!options_.synchronous && live() == options_.min_clients) nudge_waiting();
+  nudge_waiting();
 }
 
 void LeaseBook::leave(ClientId client, TimePoint now) {
@@ -61,9 +61,10 @@ std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
 
 std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& ready, TimePoint now) {
   auto& member = members_[client];
+  member.validates = ready.validation_samples > 0;
   if (member.lease) return member.lease->lease;
   if (finished_) {
-    if (evaluate_last_ && !member.evaluated_last && ready.validation_samples > 0) {
+    if (evaluate_last_ && !member.evaluated_last && member.validates) {
       member.evaluated_last = true;
       give(member, client, next_task_++, TaskKind::evaluate, now);
       return member.lease->lease;
@@ -86,7 +87,7 @@ void LeaseBook::settle(ClientId client, TaskId task, TimePoint) {
   if (found == members_.end() || !found->second.lease) return;
   if (found->second.lease->lease->assignment.task.id != task) return;
   found->second.lease.reset();
-  if (!options_.synchronous && open_leases() + 1 == lease_limit()) nudge_waiting();
+  if (open_leases() + 1 == lease_limit()) nudge_waiting();
 }
 
 void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint) {
@@ -94,6 +95,7 @@ void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, Ti
   if (found == members_.end() || !found->second.lease) return;
   if (found->second.lease->lease->assignment.task.id != task) return;
   void_lease(found->second, client, reason);
+  nudge_waiting();
 }
 
 void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now) {
@@ -110,23 +112,25 @@ void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Ep
   }
   model_ = std::move(model);
   published_at_ = now;
+  if (!opened_at_) {
+    opened_at_ = now;
+    any_lease_ = !anew;  // a version that is no news: there was a book before this one
+  }
   cohort_open_ = false;
-  if (options_.synchronous)
-    try_open_cohort(now);
-  else
-    nudge_waiting();
+  try_open_cohort(now);
+  nudge_waiting();
 }
 
 std::uint32_t LeaseBook::finish(const std::string& reason, PublishedModelPtr last, TimePoint) {
   finished_ = reason;
   evaluate_last_ = last != nullptr;
-  auto connected = std::uint32_t{0};
+  auto answers = std::uint32_t{0};
   for (auto& [client, member] : members_) {
     if (member.lease) void_lease(member, client, "the run is over: " + reason);
-    if (member.connected) ++connected;
+    if (member.connected && member.validates && !member.evaluated_last) ++answers;
   }
   if (last) model_ = std::move(last);
-  return evaluate_last_ ? connected : 0;
+  return evaluate_last_ ? answers : 0;
 }
 
 void LeaseBook::tick(TimePoint now) {
@@ -140,6 +144,7 @@ void LeaseBook::tick(TimePoint now) {
   }
   note_live();
   try_open_cohort(now);
+  nudge_waiting();
 }
 
 std::optional<TimePoint> LeaseBook::next_tick() const {
@@ -152,7 +157,7 @@ std::optional<TimePoint> LeaseBook::next_tick() const {
     if (member.lease) consider(member.lease->deadline);
   }
   if (options_.synchronous && model_ && !cohort_open_ && any_lease_ && live() > 0 && !finished_)
-    consider(after(*published_at_, options_.rejoin));
+    consider(after(*opened_at_, options_.rejoin));
   return next;
 }
 
@@ -201,7 +206,7 @@ bool LeaseBook::started() const { return any_lease_ || live() >= options_.min_cl
 
 std::string LeaseBook::why_wait() const {
   if (!model_) return "the server is starting";
-  if (!started())
+  if (!started() || live() == 0)
     return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) + " are here)";
   if (options_.synchronous) return "the next version";
   return "a free place (clients.fraction)";
@@ -237,8 +242,9 @@ void LeaseBook::void_lease(Member& member, ClientId client, const std::string& r
 
 void LeaseBook::try_open_cohort(TimePoint now) {
   if (!options_.synchronous || !model_ || cohort_open_ || finished_ || live() == 0) return;
-  // The first cohort waits for all; a later one does not wait for ever for a client that is gone.
-  const auto patient = !any_lease_ || now < after(*published_at_, options_.rejoin);
+  // The run's first cohort waits for all. A later one goes on without those who are gone: who vanished has had its
+  // `rejoin`, and in a new book everyone has as long to say that he is still here.
+  const auto patient = !any_lease_ || now < after(*opened_at_, options_.rejoin);
   if (live() < options_.min_clients && patient) return;
 
   auto chosen = std::vector<ClientId>();
@@ -254,13 +260,16 @@ void LeaseBook::try_open_cohort(TimePoint now) {
     const auto task = cohort.version * options_.clients_count + client + 1;
     give(members_[client], client, task, TaskKind::train, now);
     cohort.tasks.push_back(task);
+    next_task_ = std::max(next_task_, task + 1);
     effects_.nudge.push_back(client);
   }
   cohort_open_ = true;
   effects_.cohort = std::make_shared<const Cohort>(std::move(cohort));
 }
 
+/// Those who were told to wait may ask again: there is work. (Synchronous ones are told when a cohort is opened.)
 void LeaseBook::nudge_waiting() {
+  if (options_.synchronous || !model_ || !started() || open_leases() >= lease_limit()) return;
   for (auto& [client, member] : members_)
     if (member.connected && std::exchange(member.asked, false)) effects_.nudge.push_back(client);
 }

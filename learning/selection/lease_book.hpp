@@ -93,7 +93,7 @@ class LeaseBook {
   /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new epoch.
   void publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now);
 
-  /// No more training. With `last`, clients evaluate it once; returns how many will.
+  /// No more training. With `last`, clients that can evaluate it once; returns how many will.
   std::uint32_t finish(const std::string& reason, PublishedModelPtr last, TimePoint now);
 
   /// Voids what has run out, opens a cohort that has waited long enough.
@@ -116,6 +116,7 @@ class LeaseBook {
   struct Member {
     bool connected = false;
     bool asked = false;                    ///< was told to wait, and would take work
+    bool validates = false;                ///< said that it can evaluate
     bool evaluated_last = false;
     std::optional<TimePoint> rejoin_until; ///< while vanished
     std::optional<OpenLease> lease;
@@ -137,6 +138,7 @@ class LeaseBook {
   TaskId next_task_ = 1;
   PublishedModelPtr model_;
   std::optional<TimePoint> published_at_;
+  std::optional<TimePoint> opened_at_;     ///< the first version of this book came
   std::map<ClientId, Member> members_;
   bool cohort_open_ = false;
   bool any_lease_ = false;
