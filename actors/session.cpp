@@ -145,6 +145,7 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   expected.client = client;
   expected.base = leased.base;
   expected.max_samples = ready ? ready->samples : 0;
+  expected.max_validation_samples = ready ? ready->validation_samples : 0;
   auto update = validate_update(*blob, expected);
   if (!update) {
     refuse(task, update.error());

@@ -23,7 +23,15 @@ Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expec
     return fail(ec::bad_claim, "the update claims " + std::to_string(info.samples) +
                                    " training samples; the client declared " + std::to_string(expected.max_samples));
   const auto& evaluation = info.base_evaluation;
-  if (!std::isfinite(info.train_loss) || !std::isfinite(info.train_seconds) || !std::isfinite(evaluation.loss) ||
+  // The weight of a client's evaluation is its samples, so they are checked like those of its training.
+  if (evaluation.samples > expected.max_validation_samples ||
+      (evaluation.samples > 0 && evaluation.version != expected.base))
+    return fail(ec::bad_claim, "the update claims an evaluation of version " + std::to_string(evaluation.version) +
+                                   " on " + std::to_string(evaluation.samples) + " samples; the client declared " +
+                                   std::to_string(expected.max_validation_samples) + " and has version " +
+                                   std::to_string(expected.base));
+  if (!std::isfinite(info.train_loss) || !(std::isfinite(info.train_seconds) && info.train_seconds >= 0) ||
+      !std::isfinite(evaluation.loss) ||
       !(evaluation.accuracy >= 0 && evaluation.accuracy <= 1))
     return fail(ec::bad_claim, "the update's loss, time or evaluation is not a possible number; "
                                "a lower train.learning_rate keeps training from diverging");

@@ -25,6 +25,7 @@ struct UpdateExpectation {
   ClientId client = 0;
   Version base = 0;
   std::uint64_t max_samples = 0;     ///< what the client said it has
+  std::uint64_t max_validation_samples = 0;  ///< likewise, to evaluate on
 };
 
 /// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`, `unsupported_format`,
