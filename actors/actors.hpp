@@ -265,13 +265,13 @@ using evaluator_actor = caf::typed_actor<
 using metrics_actor = caf::typed_actor<
     /// An update was decided on.
     caf::reacts_to<UpdateRecordPtr>,
-    /// A version was made; its line is written when it has been evaluated or will not be.
-    caf::reacts_to<VersionRecordPtr>,
+    /// A version was made; answers when the store has it. Its line is written when it has been evaluated or will not be.
+    caf::replies_to<VersionRecordPtr>::with<Version>,
     caf::reacts_to<Evaluation>,
     /// This version will not be evaluated.
     caf::reacts_to<skip_atom, Version>,
-    /// The run goes on from this version: later ones are forgotten.
-    caf::reacts_to<restore_atom, Version>,
+    /// This is the run's version now; later ones are forgotten if it went back to it.
+    caf::reacts_to<restore_atom, Version, bool>,
     caf::reacts_to<RosterPtr>,
     /// Bytes received from and sent to clients.
     caf::reacts_to<traffic_atom, std::uint64_t, std::uint64_t>,

@@ -48,10 +48,9 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
   if (!same_metrics) {
-    // It may have crashed over the last record, so that one is told again.
-    self->send(peers->metrics, restore_atom_v, aggregation->version() - (last_record ? 1 : 0));
+    self->send(peers->metrics, restore_atom_v, aggregation->version() - unrecorded.size(), false);
     self->send(peers->metrics, begin_atom_v);
-    if (last_record) self->send(peers->metrics, last_record);
+    for (const auto& version : unrecorded) record(version);
   }
   if (!same_checkpointer && saving) {
     saving = nullptr;
@@ -96,7 +95,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   if (is_synchronous(options.strategy.name)) aggregation->discard_buffer();  // its cohort begins anew
   model = published->publish(aggregation->version(), aggregation->model());
   goal = buffer_goal(options.strategy, live);
-  self->send(peers->metrics, restore_atom_v, aggregation->version());
+  self->send(peers->metrics, restore_atom_v, aggregation->version(), true);
   const auto first = publication(true);
   self->send(peers->scheduler, publish_atom_v, first);
   self->send(peers->evaluator, publish_atom_v, first);
@@ -224,18 +223,17 @@ void AggregatorState::close() {
   cohort = nullptr;
   slots.clear();
 
-  auto record = VersionRecord();
-  record.version = aggregation->version();
-  record.updates = tally.updates;
-  record.train_loss = tally.samples > 0 ? tally.loss / tally.samples : 0;
-  record.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
-  record.totals.updates_accepted = aggregation->updates_accepted();
+  auto made = VersionRecord();
+  made.version = aggregation->version();
+  made.updates = tally.updates;
+  made.train_loss = tally.samples > 0 ? tally.loss / tally.samples : 0;
+  made.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
+  made.totals.updates_accepted = aggregation->updates_accepted();
   tally = {};
-  last_record = std::make_shared<const VersionRecord>(record);
-  self->send(peers->metrics, last_record);
+  unrecorded.push_back(std::make_shared<const VersionRecord>(made));
+  record(unrecorded.back());
   self->send(peers->evaluator, publish_atom_v, publication(false));
-  if (options.snapshot_every > 0 && record.version % options.snapshot_every == 0) snapshot_due = true;
-  save();
+  if (options.snapshot_every > 0 && made.version % options.snapshot_every == 0) snapshot_due = true;
   check_goals();
   if (!over) self->send(peers->scheduler, publish_atom_v, publication(false));
 }
@@ -263,7 +261,19 @@ void AggregatorState::end(const std::string& reason) {
   caf::anon_send(peers->node, over_atom_v, reason);
 }
 
+/// Versions reach the store before their snapshots: a resume never meets a snapshot whose version is unknown.
+void AggregatorState::record(const VersionRecordPtr& version) {
+  self->request(peers->metrics, caf::infinite, version)
+      .then(
+          [this](Version recorded) {
+            while (!unrecorded.empty() && unrecorded.front()->version <= recorded) unrecorded.pop_front();
+            if (unrecorded.empty()) save();
+          },
+          [](const caf::error&) {});  // metrics crashed: told again when it is back
+}
+
 void AggregatorState::save() {
+  if (!unrecorded.empty()) return;
   if (saving || (unsaved.empty() && !snapshot_due)) {
     if (!saving && stopped.pending()) stopped.deliver(publication(false));
     return;

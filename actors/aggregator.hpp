@@ -6,6 +6,7 @@
 // not depend on who was faster; an update that is early waits for its turn.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -60,7 +61,7 @@ struct AggregatorState {
   std::map<TaskId, Slot> slots;            ///< of the cohort
   std::size_t turn = 0;                    ///< index in cohort->tasks of the next to fold
   Tally tally;
-  VersionRecordPtr last_record;            ///< of the current version; null until this life has made one
+  std::deque<VersionRecordPtr> unrecorded; ///< versions that metrics has not acknowledged
   std::vector<UpdateRecord> unsaved;       ///< decided since the last save
   SaveRequestPtr saving;                   ///< under way
   bool snapshot_due = false;
@@ -85,6 +86,7 @@ struct AggregatorState {
   void end(const std::string& reason);
   void check_goals();
 
+  void record(const VersionRecordPtr& version);
   void save();
   void on_saved(const Result<Version>& result);
 };

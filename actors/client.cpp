@@ -246,10 +246,13 @@ void ClientState::on_receipt(const Receipt& receipt) {
   if (work != Work::delivering || receipt.task != task.id) return;
   if (receipt.accepted()) {
     if (task.kind == TaskKind::train) ++tally.updates_accepted;
-    spdlog::debug("{}: update of task {} accepted, staleness {}", options.name, task.id, receipt.staleness);
+    spdlog::log(news_level(), "{}: update of task {} from version {} accepted: loss {:.4f}, {:.1f} s, staleness {}",
+                options.name, task.id, task.base, update->info.train_loss, update->info.train_seconds,
+                receipt.staleness);
   } else {
     ++tally.updates_rejected[std::string(name_of(receipt.code))];
-    spdlog::warn("{}: update of task {} refused: {}: {}", options.name, task.id, name_of(receipt.code), receipt.text);
+    spdlog::log(receipt.code == ec::run_over ? news_level() : spdlog::level::warn, "{}: update of task {} refused: {}: {}",
+                options.name, task.id, name_of(receipt.code), receipt.text);
   }
   drop_task();
   if (connection == Connection::connected) ask_for_work();
@@ -300,7 +303,7 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
         if (state.task.id != task || state.work == ClientState::Work::idle ||
             state.work == ClientState::Work::asking)
           return;
-        spdlog::info("{}: task {} is withdrawn: {}", state.options.name, task, reason);
+        spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options.name, task, reason);
         state.drop_task();
         if (state.connection == ClientState::Connection::connected && state.ready) state.ask_for_work();
       },

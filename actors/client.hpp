@@ -11,6 +11,8 @@
 //                                         finished       much it has already)
 #pragma once
 
+#include <spdlog/common.h>
+
 #include <functional>
 #include <optional>
 
@@ -61,6 +63,11 @@ struct ClientState {
   ClientTally tally;
 
   explicit ClientState(local_client_actor::pointer actor) : self(actor) {}
+
+  /// Of what is news to the owner of one client, and noise in a simulation of many.
+  spdlog::level::level_enum news_level() const {
+    return options.in_process ? spdlog::level::debug : spdlog::level::info;
+  }
 
   // connection
   void on_wire(const PeersPtr& handles);

@@ -86,7 +86,7 @@ void ClientState::say_hello() {
             }
             welcome = terms;
             connection = Connection::connected;
-            if (tally.tasks > 0 || attempts > 1) spdlog::info("{} is connected", options.name);
+            spdlog::log(news_level(), "{} is connected as client {}", options.name, terms.client);
             attempts = 0;
             down_since.reset();
             if (ready)

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "actors/crash_report.hpp"
 
@@ -12,6 +13,9 @@ namespace {
 
 /// Over which the rate of updates is shown.
 constexpr auto kRateWindow = Seconds(10);
+
+/// Above every version: nothing is forgotten.
+constexpr auto kNewest = static_cast<Version>(std::numeric_limits<std::int64_t>::max());
 
 void complain(const Result<void>& result) {
   if (!result) spdlog::error("the run store: {}", to_string(result.error()));
@@ -38,11 +42,9 @@ void MetricsState::restore(Version version) {
   pending.clear();
   early.clear();
   newest = {};
-  newest.version = version;
   if (evaluation && evaluation->version > version) evaluation.reset();
   best_accuracy = storage->best_accuracy().value_or(-1);
   updates_at_begin = totals.updates_accepted;
-  version_at_begin = version;
 }
 
 void MetricsState::on_update(const UpdateRecord& update) {
@@ -176,12 +178,20 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
   self->state.storage = std::move(storage);
   self->state.chaos = std::move(chaos);
   end_with_reason_on_exception(self);
+  self->state.restore(kNewest);
   return {
       [self](const UpdateRecordPtr& update) { self->state.on_update(*update); },
-      [self](const VersionRecordPtr& version) { self->state.on_version(*version); },
+      [self](const VersionRecordPtr& version) {
+        self->state.on_version(*version);
+        return version->version;
+      },
       [self](const Evaluation& evaluation) { self->state.on_evaluation(evaluation); },
       [self](skip_atom, Version version) { self->state.on_skip(version); },
-      [self](restore_atom, Version version) { self->state.restore(version); },
+      [self](restore_atom, Version version, bool went_back) {
+        if (went_back) self->state.restore(version);
+        self->state.newest.version = version;
+        self->state.version_at_begin = version;
+      },
       [self](const RosterPtr& roster) {
         self->state.roster = *roster;
         self->state.roster_at = self->state.now();

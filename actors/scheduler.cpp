@@ -13,7 +13,8 @@ LeaseBook::TimePoint SchedulerState::now() const { return self->clock().now(); }
 void SchedulerState::carry_out() {
   const auto effects = book.take_effects();
   for (const auto& lost : effects.voided) {
-    spdlog::info("task {} of client {} is lost: {}", lost.task, lost.client, lost.reason);
+    spdlog::log(book.finished() ? spdlog::level::debug : spdlog::level::info, "task {} of client {} is lost: {}",
+                lost.task, lost.client, lost.reason);
     if (const auto session = sessions.find(lost.client); session != sessions.end())
       self->send(session->second, revoke_atom_v, lost.task, lost.reason);
     if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.task);

@@ -182,7 +182,8 @@ void SessionState::decide(const Receipt& decision) {
   if (decision.accepted())
     spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
   else
-    spdlog::warn("update of {} for task {} refused: {}: {}", client_name, decision.task, name_of(decision.code),
+    spdlog::log(decision.code == ec::run_over ? spdlog::level::debug : spdlog::level::warn,
+                "update of {} for task {} refused: {}: {}", client_name, decision.task, name_of(decision.code),
                  decision.text);
   if (receipt.pending()) receipt.deliver(decision);
 }

@@ -56,7 +56,7 @@ struct NetOptions {
   Seconds heartbeat{2};                               ///< between two signs of life on an idle connection
   Seconds connection_timeout{30};                     ///< silence after which a peer counts as gone
   std::chrono::milliseconds request_timeout{60'000};  ///< for one answer
-  Seconds reconnect{60};                              ///< how long a client keeps trying; 0: for ever
+  Seconds reconnect{0};                               ///< how long a client keeps trying; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
   std::string tls_certificate;

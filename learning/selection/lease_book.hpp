@@ -96,6 +96,8 @@ class LeaseBook {
   /// No more training. With `last`, clients that can evaluate it once; returns how many will.
   std::uint32_t finish(const std::string& reason, PublishedModelPtr last, TimePoint now);
 
+  bool finished() const { return finished_.has_value(); }
+
   /// Voids what has run out, opens a cohort that has waited long enough.
   void tick(TimePoint now);
   /// When `tick` has something to do next.
