@@ -122,7 +122,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(fl_actors, caf::id_block::fl_messages::end)
   // within a process
   CAF_ADD_ATOM(fl_actors, fl, wire_atom, "wire")
   CAF_ADD_ATOM(fl_actors, fl, join_atom, "joined")
-  CAF_ADD_ATOM(fl_actors, fl, leave_atom, "left")
   CAF_ADD_ATOM(fl_actors, fl, lease_atom, "lease")
   CAF_ADD_ATOM(fl_actors, fl, settle_atom, "settle")
   CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
@@ -204,9 +203,8 @@ using local_session_actor = session_actor::extend<
 /// Leases: who trains what, how much, by when. Reads only the actor clock.
 using scheduler_actor = caf::typed_actor<
     /// A client is connected and this is its session (a local_session_actor), with the lease it held before, if any.
+    /// When the session ends, the client is gone: its lease stays for `rejoin`, then it is lost.
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
-    /// A client's session is gone: its lease stays for `rejoin`, then it is lost.
-    caf::reacts_to<leave_atom, ClientId, caf::actor_addr>,
     /// Work for a client, or why there is none.
     caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
     /// A lease was answered (accepted or refused) or given up (`lost_atom`).
@@ -268,8 +266,8 @@ using metrics_actor = caf::typed_actor<
     /// A version was made; answers when the store has it. Its line is written when it has been evaluated or will not be.
     caf::replies_to<VersionRecordPtr>::with<Version>,
     caf::reacts_to<Evaluation>,
-    /// This version will not be evaluated.
-    caf::reacts_to<skip_atom, Version>,
+    /// None of the versions from the first to the second will be evaluated from now on.
+    caf::reacts_to<skip_atom, Version, Version>,
     /// This is the run's version now; later ones are forgotten if it went back to it.
     caf::reacts_to<restore_atom, Version, bool>,
     caf::reacts_to<RosterPtr>,

@@ -44,14 +44,14 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
     if (!same_checkpointer) restore();
     return;
   }
-  // Whoever was restarted has forgotten the current version; for the others this is no news.
-  self->send(peers->scheduler, publish_atom_v, publication(false));
-  self->send(peers->evaluator, publish_atom_v, publication(false));
   if (!same_metrics) {
     self->send(peers->metrics, restore_atom_v, aggregation->version() - unrecorded.size(), false);
     self->send(peers->metrics, begin_atom_v);
     for (const auto& version : unrecorded) record(version);
   }
+  // Whoever was restarted has forgotten the current version; for the others this is no news.
+  self->send(peers->scheduler, publish_atom_v, publication(false));
+  self->send(peers->evaluator, publish_atom_v, publication(false));
   if (!same_checkpointer && saving) {
     saving = nullptr;
     snapshot_due = true;
@@ -82,6 +82,7 @@ void AggregatorState::restore() {
               begin(std::move(*restored), stored->next_task, true);
           },
           [this](const caf::error& error) {
+            if (from_caf(error).code == ec::unreachable) return;  // asked again when the checkpointer is back (on_wire)
             const auto reason = "the run cannot be loaded: " + to_string(from_caf(error));
             spdlog::error("{}", reason);
             caf::anon_send(peers->node, lost_atom_v, reason);
@@ -111,6 +112,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
     self->delayed_send(self, std::chrono::duration_cast<std::chrono::milliseconds>(left), over_atom_v);
   }
   check_goals();
+  for (auto& [update, promise] : std::exchange(early, {})) promise.deliver(submit(update));
 }
 
 PublicationPtr AggregatorState::publication(bool anew) const {
@@ -120,14 +122,23 @@ PublicationPtr AggregatorState::publication(bool anew) const {
 // -- folding ----------------------------------------------------------------------------------------------------------
 
 Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
-  if (!aggregation) return refuse(*update, {ec::unavailable, "the server is starting"});
   if (over) return refuse(*update, {ec::run_over, *over});
   const auto weight = aggregation->weigh(facts_of(update->info));
-  if (!weight) return refuse(*update, weight.error());
   const auto task = update->info.task;
+  if (!weight) {
+    auto refused = refuse(*update, weight.error());
+    lose(task);  // a cohort does not wait for it
+    return refused;
+  }
   auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
   if (!is_synchronous(options.strategy.name)) {
+    // A client's tasks rise. It answers one twice when its connection ended between its update and our receipt.
+    const auto last = answered.find(update->info.client);
+    if (last != answered.end() && task <= last->second)
+      return refuse(*update, {ec::duplicate_update, "the task was answered before"});
     if (auto ok = fold(*update, *weight); !ok) return refuse(*update, ok.error());
+    answered[update->info.client] = task;
+    self->send(peers->scheduler, settle_atom_v, update->info.client, task);
     close_if_full();
     return receipt;
   }
@@ -136,6 +147,7 @@ Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
     return refuse(*update, {ec::unknown_lease, "the task does not belong to the current cohort"});
   if (slot->second.settled || slot->second.waiting)
     return refuse(*update, {ec::duplicate_update, "the task was answered before, or given up"});
+  self->send(peers->scheduler, settle_atom_v, update->info.client, task);
   slot->second.waiting = update;
   slot->second.weight = *weight;
   fold_in_turn();
@@ -186,6 +198,7 @@ void AggregatorState::lose(TaskId task) {
 }
 
 void AggregatorState::fold_in_turn() {
+  if (over) return;
   while (turn < cohort->tasks.size()) {
     auto& slot = slots[cohort->tasks[turn]];
     if (slot.waiting) {
@@ -311,7 +324,13 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
   self->state.chaos = std::move(chaos);
   end_with_reason_on_exception(self);
   return {
-      [self](submit_atom, const ValidUpdatePtr& update) { return self->state.submit(update); },
+      [self](submit_atom, const ValidUpdatePtr& update) -> caf::result<Receipt> {
+        auto& state = self->state;
+        if (state.aggregation) return state.submit(update);
+        auto promise = self->make_response_promise<Receipt>();
+        state.early.emplace_back(update, promise);
+        return promise;
+      },
       [self](cohort_atom, const CohortPtr& cohort) { self->state.open_cohort(cohort); },
       [self](lost_atom, TaskId task) { self->state.lose(task); },
       [self](live_atom, std::uint32_t clients) {

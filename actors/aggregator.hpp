@@ -62,6 +62,8 @@ struct AggregatorState {
   std::size_t turn = 0;                    ///< index in cohort->tasks of the next to fold
   Tally tally;
   std::deque<VersionRecordPtr> unrecorded; ///< versions that metrics has not acknowledged
+  std::map<ClientId, TaskId> answered;     ///< the newest task of each client that was folded
+  std::vector<std::pair<ValidUpdatePtr, caf::typed_response_promise<Receipt>>> early;  ///< came while starting
   std::vector<UpdateRecord> unsaved;       ///< decided since the last save
   SaveRequestPtr saving;                   ///< under way
   bool snapshot_due = false;

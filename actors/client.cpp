@@ -14,32 +14,45 @@ namespace fl {
 // -- asking -----------------------------------------------------------------------------------------------------------
 
 void ClientState::ask_for_work() {
-  work = Work::asking;
+  if (!ready) return;  // when the trainer is prepared
+  if (work == Work::idle) work = Work::asking;
   nudged = false;
   self->request(session, options.request_timeout, *ready)
       .then(
-          [this, now = life](const Assignment& answer) {
-            if (now != life || work != Work::asking) return;
-            work = Work::idle;
-            switch (answer.kind) {
-              case Assignment::Kind::task: begin(answer.task); break;
-              case Assignment::Kind::finished: finish(answer.reason); break;
-              case Assignment::Kind::wait:
-                tally.state = "waiting for " + answer.reason;
-                if (nudged)
-                  ask_for_work();
-                else
-                  self->delayed_send(self, std::chrono::milliseconds(answer.retry_after_ms), nudge_atom_v);
-                break;
-            }
+          [this, now = life, ask = ++asks](const Assignment& answer) {
+            if (now == life && ask == asks) on_assignment(answer);
           },
-          [this, now = life](const caf::error& error) {
-            if (now == life) disconnect(from_caf(error));
+          [this, now = life, ask = asks](const caf::error& error) {
+            if (now == life && ask == asks) disconnect(from_caf(error));
           });
+}
+
+void ClientState::on_assignment(const Assignment& answer) {
+  if (work == Work::training || work == Work::delivering) {
+    if (answer.kind == Assignment::Kind::task && answer.task.id == task.id && answer.task.epoch == task.epoch) {
+      task_known = true;
+      if (work == Work::delivering) deliver();
+      return;
+    }
+    drop_task();  // the lease ran out while we were gone
+  }
+  work = Work::idle;
+  switch (answer.kind) {
+    case Assignment::Kind::task: begin(answer.task); break;
+    case Assignment::Kind::finished: finish(answer.reason); break;
+    case Assignment::Kind::wait:
+      tally.state = "waiting for " + answer.reason;
+      if (nudged)
+        ask_for_work();
+      else
+        self->delayed_send(self, std::chrono::milliseconds(answer.retry_after_ms), nudge_atom_v);
+      break;
+  }
 }
 
 void ClientState::begin(const Task& given) {
   task = given;
+  task_known = true;
   ++tally.tasks;
   chaos->strike_next(id, "task");
   work = Work::fetching;
@@ -56,8 +69,8 @@ void ClientState::fetch() {
   if (options.in_process) {
     self->request(caf::actor_cast<local_session_actor>(session), options.request_timeout, fetch_atom_v, task.id)
         .then(
-            [this, now = life](const PublishedModelPtr& model) {
-              if (now != life || work != Work::fetching) return;
+            [this, now = life, id = task.id, epoch = task.epoch](const PublishedModelPtr& model) {
+              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch) return;
               auto parameters = model->parameters();
               if (!parameters) {
                 abandon(to_string(parameters.error()));
@@ -68,8 +81,9 @@ void ClientState::fetch() {
               base_version = task.base;
               train();
             },
-            [this, now = life](const caf::error& error) {
-              if (now == life) disconnect(from_caf(error));
+            [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
+              if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
+                disconnect(from_caf(error));
             });
     return;
   }
@@ -88,8 +102,8 @@ void ClientState::fetch_more() {
     self->request(session, options.request_timeout, fetch_atom_v, task.id, requested,
                   static_cast<std::uint32_t>(length))
         .then(
-            [this, now = life, id = task.id](const Chunk& chunk) {
-              if (now != life || work != Work::fetching || id != task.id || !receiver) return;
+            [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
+              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver) return;
               download.acknowledged(chunk.bytes.data.size(), self->clock().now());
               tally.bytes_down += chunk.bytes.data.size();
               if (chunk.offset != receiver->received()) {
@@ -117,11 +131,10 @@ void ClientState::fetch_more() {
               base_version = task.base;
               train();
             },
-            [this, now = life, id = task.id](const caf::error& error) {
-              if (now != life || id != task.id) return;
+            [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
+              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch) return;
               const auto reason = from_caf(error);
               if (reason.code == ec::unknown_lease) {
-                if (work != Work::fetching) return;
                 drop_task();
                 ask_for_work();
               } else {
@@ -163,7 +176,7 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   update = trained;
   work = Work::delivering;
   tally.state = "delivering the update of task " + std::to_string(task.id);
-  if (connection == Connection::connected) deliver();
+  if (connection == Connection::connected && task_known) deliver();
 }
 
 // -- delivering -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@
 //        │ session down, request failed    hello         ╰──────────────── receipt, refusal, revoke ────────────────╯
 //        │                                   ▼
 //        ╰────────────────────────────── connected       connection lost while fetching: back to idle; while training: go
-//                                            │           on; while delivering: again when connected (the server says how
-//                                         finished       much it has already)
+//                                            │           on; while delivering: again when connected. A new session gets
+//                                         finished       the lease with the answer to our Ready.
 #pragma once
 
 #include <spdlog/common.h>
@@ -50,7 +50,9 @@ struct ClientState {
   std::optional<Ready> ready;        ///< the trainer is prepared
 
   Work work = Work::idle;
+  std::uint64_t asks = 0;            ///< counts questions for work, so that only the newest is answered
   Task task;
+  bool task_known = false;           ///< to this session: it has the lease
   ParametersPtr base;                ///< of the newest fetched version
   std::optional<Version> base_version;
   std::optional<ModelReceiver> receiver;
@@ -82,6 +84,7 @@ struct ClientState {
 
   // work
   void ask_for_work();
+  void on_assignment(const Assignment& answer);
   void begin(const Task& given);
   void fetch();
   void fetch_more();

@@ -29,7 +29,7 @@ void ClientState::on_wire(const PeersPtr& handles) {
   trainer = peers->trainers[index];
   if (first) {
     connect();
-  } else if (new_trainer && ready) {
+  } else if (new_trainer) {
     // The old one took the training with it; the task is still ours.
     ready.reset();
     if (connection == Connection::connected) prepare();
@@ -40,7 +40,7 @@ void ClientState::connect() {
   if (connection != Connection::disconnected) return;
   connection = Connection::connecting;
   ++life;
-  if (options.in_process) {
+  if (peers->gateway) {
     gateway = peers->gateway;
     say_hello();
   } else {
@@ -77,7 +77,7 @@ void ClientState::say_hello() {
             if (now != life) return;
             session = caf::actor_cast<session_actor>(given);
             self->monitor(session);
-            const auto same_terms = ready && terms.run_id == welcome.run_id && terms.client == welcome.client;
+            const auto same_terms = terms.run_id == welcome.run_id && terms.client == welcome.client;
             if (!same_terms) {
               // Another run, or another part of the data: what is under way belongs to neither.
               ready.reset();
@@ -109,11 +109,8 @@ void ClientState::prepare() {
       .then(
           [this](const Ready& prepared) {
             ready = prepared;
-            if (work == Work::training) {
-              train();
-            } else if (connection == Connection::connected) {
-              on_connected();
-            }
+            if (work == Work::training) train();
+            if (connection == Connection::connected) on_connected();
           },
           [this](const caf::error& error) {
             const auto reason = from_caf(error);
@@ -124,9 +121,9 @@ void ClientState::prepare() {
 
 void ClientState::on_connected() {
   switch (work) {
-    case Work::idle: ask_for_work(); break;
-    case Work::delivering: deliver(); break;
-    case Work::training: break;
+    case Work::idle:
+    case Work::training:
+    case Work::delivering: ask_for_work(); break;
     case Work::asking:
     case Work::fetching: break;
   }
@@ -141,6 +138,7 @@ void ClientState::disconnect(const Error& reason) {
   if (session) self->demonitor(session.address());
   session = nullptr;
   gateway = nullptr;
+  task_known = false;
   connection = Connection::disconnected;
   if (work == Work::asking || work == Work::fetching) work = Work::idle;
   receiver.reset();

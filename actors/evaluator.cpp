@@ -43,7 +43,17 @@ void EvaluatorState::consider(const PublicationPtr& publication) {
   if (publication->anew) {
     open.erase(open.upper_bound(version), open.end());
     if (waiting && waiting->model->version() > version) waiting = nullptr;
+    if (running && running->model->version() > version) {
+      means.pool->cancel(job_id);
+      running = nullptr;
+      job = nullptr;
+      if (auto next = std::exchange(waiting, nullptr)) start(next);
+    }
+    if (newest && newest->version > version) newest.reset();
+  } else if (version == considered || considered == 0) {
+    recall(version);
   }
+  considered = version;
   if (version == 0) return;
   const auto known = (running && running->model->version() == version) ||
                      (waiting && waiting->model->version() == version) || (newest && newest->version == version);
@@ -136,7 +146,24 @@ void EvaluatorState::report(const Evaluation& evaluation) {
   if (last.pending() && evaluation.version == last_version) last.deliver(evaluation);
 }
 
-void EvaluatorState::skip(Version version) { self->send(peers->metrics, skip_atom_v, version); }
+void EvaluatorState::skip(Version version) { self->send(peers->metrics, skip_atom_v, version, version); }
+
+/// A version that is told again, or is the first that this life hears of, means that an actor was restarted: what was
+/// decided on the versions before may have been lost with it, or with us, and is said again.
+void EvaluatorState::recall(Version version) {
+  auto undecided = std::set<Version>();
+  for (const auto& [open_version, answers] : open) undecided.insert(open_version);
+  if (running) undecided.insert(running->model->version());
+  if (waiting) undecided.insert(waiting->model->version());
+  undecided.insert(version);
+  auto first = Version{1};
+  if (newest) self->send(peers->metrics, *newest);
+  for (const auto next : undecided) {
+    if (next > version) break;
+    if (first < next) self->send(peers->metrics, skip_atom_v, first, next - 1);
+    first = next + 1;
+  }
+}
 
 evaluator_actor::behavior_type evaluator(evaluator_actor::stateful_pointer<EvaluatorState> self,
                                          EvaluationOptions options, EvaluationMeans means, ChaosPtr chaos) {
@@ -161,8 +188,7 @@ evaluator_actor::behavior_type evaluator(evaluator_actor::stateful_pointer<Evalu
         if (state.newest && state.newest->version == version) {
           state.last.deliver(*state.newest);
         } else if (state.options.on_clients) {
-          state.open[version];
-          if (answers == 0) state.close_answers(version);
+          if (state.open[version].clients.size() >= answers) state.close_answers(version);
           self->delayed_send(self, kLastAnswers, caf::tick_atom_v, version, std::string());
         } else if (!state.means.data || state.means.data->size() == 0) {
           state.last.deliver(to_caf({ec::bad_data, "there is no held-out data to evaluate on"}));

@@ -45,6 +45,7 @@ struct EvaluatorState {
   // on the clients
   std::map<Version, Answers> open;
   std::uint32_t live = 0;
+  Version considered = 0;      ///< the newest version heard of
   // the last version
   Version last_version = 0;
   std::uint32_t last_answers = 0;
@@ -62,6 +63,7 @@ struct EvaluatorState {
   void close_answers(Version version);
   void report(const Evaluation& evaluation);
   void skip(Version version);
+  void recall(Version version);
 };
 
 evaluator_actor::behavior_type evaluator(evaluator_actor::stateful_pointer<EvaluatorState> self,

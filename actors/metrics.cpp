@@ -91,9 +91,9 @@ void MetricsState::on_evaluation(const Evaluation& measured) {
   }
 }
 
-void MetricsState::on_skip(Version version) {
+void MetricsState::on_skip(Version first, Version last) {
   for (auto& entry : pending)
-    if (entry.version == version) entry.resolved = true;
+    if (first <= entry.version && entry.version <= last) entry.resolved = true;
   write_lines();
 }
 
@@ -186,7 +186,7 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
         return version->version;
       },
       [self](const Evaluation& evaluation) { self->state.on_evaluation(evaluation); },
-      [self](skip_atom, Version version) { self->state.on_skip(version); },
+      [self](skip_atom, Version first, Version last) { self->state.on_skip(first, last); },
       [self](restore_atom, Version version, bool went_back) {
         if (went_back) self->state.restore(version);
         self->state.newest.version = version;

@@ -56,7 +56,7 @@ struct MetricsState {
   void on_update(const UpdateRecord& update);
   void on_version(VersionRecord version);
   void on_evaluation(const Evaluation& evaluation);
-  void on_skip(Version version);
+  void on_skip(Version first, Version last);
   void write_lines();
   double remaining_s() const;
   RunStatus status() const;

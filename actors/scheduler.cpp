@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "actors/crash_report.hpp"
 
 namespace fl {
@@ -43,26 +45,30 @@ void SchedulerState::carry_out() {
   }
 }
 
+void SchedulerState::on_down(const caf::down_msg& down) {
+  // A session that was replaced by a newer one of the same client is not found.
+  const auto found = std::find_if(sessions.begin(), sessions.end(),
+                                  [&](const auto& entry) { return entry.second.address() == down.source; });
+  if (found == sessions.end()) return;
+  const auto client = found->first;
+  sessions.erase(found);
+  book.leave(client, now());
+  carry_out();
+}
+
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
                                          SchedulerOptions options, std::function<Epoch()> next_epoch, ChaosPtr chaos) {
   self->state.book = LeaseBook(std::move(options), next_epoch());
   self->state.next_epoch = std::move(next_epoch);
   self->state.chaos = std::move(chaos);
   end_with_reason_on_exception(self);
+  self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });
   return {
       [self](join_atom, ClientId client, const caf::actor& session, const LeasePtr& lease) {
         auto& state = self->state;
+        self->monitor(session);
         state.sessions[client] = caf::actor_cast<local_session_actor>(session);
         state.book.join(client, lease, state.now());
-        state.carry_out();
-      },
-      [self](leave_atom, ClientId client, const caf::actor_addr& session) {
-        auto& state = self->state;
-        const auto found = state.sessions.find(client);
-        // A session that was replaced by a newer one of the same client has nothing to say.
-        if (found == state.sessions.end() || found->second.address() != session) return;
-        state.sessions.erase(found);
-        state.book.leave(client, state.now());
         state.carry_out();
       },
       [self](lease_atom, ClientId client, const Ready& ready) {
@@ -106,6 +112,11 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
       [self](wire_atom, const PeersPtr& peers) {
         self->state.peers = peers;
         self->state.last_roster.reset();
+        // Whoever was restarted has forgotten it.
+        if (const auto live = self->state.book.live(); live > 0) {
+          self->send(peers->aggregator, live_atom_v, live);
+          self->send(peers->evaluator, live_atom_v, live);
+        }
         self->state.carry_out();
       },
   };

@@ -24,6 +24,7 @@ struct SchedulerState {
   explicit SchedulerState(scheduler_actor::pointer self);
 
   LeaseBook::TimePoint now() const;
+  void on_down(const caf::down_msg& down);
   /// Sends what the book wants others to know, and sets the next timer.
   void carry_out();
 };

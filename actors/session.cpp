@@ -125,6 +125,9 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
 }
 
 caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<ByteSourcePtr> blob) {
+  // A client that has given up an older update does not wait for its decision.
+  if (receipt.pending()) receipt.deliver(to_caf({ec::cancelled, "another update came"}));
+  submitting = nullptr;
   receipt = self->make_response_promise<Receipt>();
   options.chaos->strike_next("session-" + std::to_string(client), "update");
   if (auto model = model_of(task); !model) {
@@ -165,7 +168,10 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
 
 void SessionState::submit() {
   self->request(peers->aggregator, caf::infinite, submit_atom_v, submitting)
-      .then([this](const Receipt& decision) { decide(decision); },
+      .then(
+          [this, asked = submitting](const Receipt& decision) {
+            if (submitting == asked) decide(decision);
+          },
             [this](const caf::error& error) {
               // The aggregator crashed: it is asked again when it is back (on_wire).
               spdlog::info("the update of {} waits for the aggregator: {}", client_name, from_caf(error).text);
@@ -178,7 +184,7 @@ void SessionState::decide(const Receipt& decision) {
     lease = nullptr;
   }
   submitting = nullptr;
-  upload.reset();
+  if (upload && upload->offer().task == decision.task) upload.reset();
   if (decision.accepted())
     spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
   else
@@ -224,9 +230,6 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
   self->monitor(handle);
   self->monitor(gateway);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
-  self->attach_functor([scheduler = self->state.peers->scheduler, client, address = self->address()] {
-    caf::anon_send(scheduler, leave_atom_v, client, address);
-  });
   self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), LeasePtr());
   return {
       [self](const Ready& ready) {
@@ -237,6 +240,7 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
           if (!saved) spdlog::error("client {} is not in the store: {}", state.client_name, saved.error().text);
         }
         state.ready = ready;
+        if (state.assignment.pending()) state.assignment.deliver(to_caf({ec::cancelled, "the client asked again"}));
         state.assignment = self->make_response_promise<Assignment>();
         state.ask_scheduler();
         return state.assignment;

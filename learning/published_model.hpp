@@ -51,7 +51,7 @@ using PublishedModelPtr = std::shared_ptr<const PublishedModel>;
 /// Takes in a model blob part by part, in order, and puts the numbers where they will be used: no second copy.
 class ModelReceiver {
  public:
-  /// `size` and `hash` (XXH3-64) of the blob as the task gives them.
+  /// `size` and `hash` (XXH3-64; 0: not given) of the blob as the task gives them.
   ModelReceiver(LayoutPtr layout, std::uint64_t size, std::uint64_t hash);
 
   /// Bytes taken in so far: the offset of the next part.
