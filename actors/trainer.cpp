@@ -36,7 +36,7 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
     promise.deliver(to_caf({ec::unavailable, "the trainer is not prepared"}));
     return promise;
   }
-  const auto seed = stream_seed(welcome.seed, "train", task.client, task.id);
+  const auto seed = stream_seed(welcome.seed, "train", task.client, task.stream);
   auto run = TrainingRun::begin(*means, task, base, welcome.update_content == "model", seed);
   if (!run) {
     promise.deliver(to_caf(run.error()));

@@ -61,6 +61,7 @@ struct Task {
   ClientId client = 0;
   TaskKind kind = TaskKind::train;
   Version base = 0;
+  std::uint64_t stream = 0;        ///< names the task's random stream, with the run's seed and the client
   bool evaluate_base = false;      ///< evaluate the base before training (evaluate.where = "clients")
   double deadline_seconds = 0;     ///< from receipt; the lease runs out then
   std::uint64_t model_bytes = 0;   ///< size of the base's encoded blob
@@ -151,7 +152,7 @@ typename Inspector::result_type inspect(Inspector& f, Ready& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
-  return f(x.id, x.epoch, x.client, x.kind, x.base, x.evaluate_base, x.deadline_seconds, x.model_bytes, x.model_hash,
+  return f(x.id, x.epoch, x.client, x.kind, x.base, x.stream, x.evaluate_base, x.deadline_seconds, x.model_bytes, x.model_hash,
            x.training);
 }
 

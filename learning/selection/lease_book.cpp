@@ -66,7 +66,7 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
   if (finished_) {
     if (evaluate_last_ && !member.evaluated_last && member.validates) {
       member.evaluated_last = true;
-      give(member, client, next_task_++, TaskKind::evaluate, now);
+      give(member, client, TaskKind::evaluate, now);
       return member.lease->lease;
     }
     auto lease = Lease();
@@ -75,7 +75,7 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
     return std::make_shared<const Lease>(std::move(lease));
   }
   if (model_ && started() && !options_.synchronous && open_leases() < lease_limit()) {
-    give(member, client, next_task_++, TaskKind::train, now);
+    give(member, client, TaskKind::train, now);
     return member.lease->lease;
   }
   member.asked = true;
@@ -212,16 +212,18 @@ std::string LeaseBook::why_wait() const {
   return "a free place (clients.fraction)";
 }
 
-void LeaseBook::give(Member& member, ClientId client, TaskId id, TaskKind kind, TimePoint now) {
+void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint now) {
   auto lease = Lease();
   lease.model = model_;
   lease.assignment.kind = Assignment::Kind::task;
   auto& task = lease.assignment.task;
-  task.id = id;
+  task.id = next_task_++;
   task.epoch = epoch_;
   task.client = client;
   task.kind = kind;
   task.base = model_->version();
+  // A cohort that is begun anew has new task numbers, but trains with the same streams: the same bits come out.
+  task.stream = options_.synchronous ? task.base : task.id;
   task.evaluate_base = kind == TaskKind::evaluate ||
                        (options_.evaluate_every > 0 && task.base > 0 && task.base % options_.evaluate_every == 0);
   task.deadline_seconds = options_.task_timeout.count();
@@ -256,11 +258,8 @@ void LeaseBook::try_open_cohort(TimePoint now) {
   auto cohort = Cohort();
   cohort.version = model_->version();
   for (const auto client : chosen) {
-    // A cohort's task numbers follow from version and client, so that a cohort begun anew trains with the same streams.
-    const auto task = cohort.version * options_.clients_count + client + 1;
-    give(members_[client], client, task, TaskKind::train, now);
-    cohort.tasks.push_back(task);
-    next_task_ = std::max(next_task_, task + 1);
+    give(members_[client], client, TaskKind::train, now);
+    cohort.tasks.push_back(members_[client].lease->lease->assignment.task.id);
     effects_.nudge.push_back(client);
   }
   cohort_open_ = true;

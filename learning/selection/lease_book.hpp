@@ -129,7 +129,7 @@ class LeaseBook {
   bool started() const;
   std::string why_wait() const;
   std::shared_ptr<const Lease> wait(const std::string& reason) const;
-  void give(Member& member, ClientId client, TaskId task, TaskKind kind, TimePoint now);
+  void give(Member& member, ClientId client, TaskKind kind, TimePoint now);
   void void_lease(Member& member, ClientId client, const std::string& reason);
   void try_open_cohort(TimePoint now);
   void nudge_waiting();

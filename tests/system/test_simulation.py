@@ -7,7 +7,7 @@ import unittest
 from federation import ECHO, FederationTest, main
 
 # Small enough for a test, real all the same: drawn digits, a real network, real training.
-SMALL = ["data.name=synthetic_digits", "data.synthetic_train=1200", "data.synthetic_test=400",
+SMALL = ["data.name=synthetic_digits", "data.synthetic_train=3000", "data.synthetic_test=500",
          "model.name=mlp_2nn", "clients.count=3", "train.learning_rate=0.1", "train.batch_size=10"]
 
 
@@ -42,14 +42,15 @@ class Training(FederationTest):
             with self.subTest(strategy):
                 extra = ["strategy.buffer_size=2"] if strategy == "fedbuff" else []
                 summary = self.simulate(strategy, f"strategy.name={strategy}", "run.max_versions=0",
-                                        "run.max_updates=12", *extra)
-                self.assertEqual(summary["updates_accepted"], 12)
-                self.assertGreater(summary["final_accuracy"], 0.5)
+                                        "run.max_updates=24", *extra)
+                self.assertEqual(summary["updates_accepted"], 24)
+                self.assertGreater(summary["final_accuracy"], 0.6)
                 self.assert_versions_once(self.folder / strategy)
 
     def test_clients_can_evaluate(self):
         summary = self.simulate("clients", "evaluate.where=clients", "run.max_versions=4", "strategy.name=fedavg")
         self.assertGreater(summary["final_accuracy"], 0.3)
+        self.assertTrue(all(line["eval_accuracy"] for line in self.metrics(self.folder / "clients")))
 
     def test_files_of_a_run(self):
         self.simulate("run", "run.max_versions=2")
