@@ -42,8 +42,8 @@ class Training(FederationTest):
             with self.subTest(strategy):
                 extra = ["strategy.buffer_size=2"] if strategy == "fedbuff" else []
                 summary = self.simulate(strategy, f"strategy.name={strategy}", "run.max_versions=0",
-                                        "run.max_updates=24", *extra)
-                self.assertEqual(summary["updates_accepted"], 24)
+                                        "run.max_updates=60", *extra)
+                self.assertEqual(summary["updates_accepted"], 60)
                 self.assertGreater(summary["final_accuracy"], 0.6)
                 self.assert_versions_once(self.folder / strategy)
 
