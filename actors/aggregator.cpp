@@ -77,7 +77,7 @@ void AggregatorState::restore() {
                                           stored->state.buffer};
             auto restored = Aggregation::restore(options.strategy, options.optimizer, std::move(state));
             if (!restored)
-              end("the snapshot cannot be used: " + to_string(restored.error()));
+              caf::anon_send(peers->node, lost_atom_v, "the snapshot cannot be used: " + to_string(restored.error()));
             else
               begin(std::move(*restored), stored->next_task, true);
           },
@@ -334,8 +334,11 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
       [self](cohort_atom, const CohortPtr& cohort) { self->state.open_cohort(cohort); },
       [self](lost_atom, TaskId task) { self->state.lose(task); },
       [self](live_atom, std::uint32_t clients) {
-        self->state.live = clients;
-        self->state.close_if_full();
+        auto& state = self->state;
+        // A restored buffer learns only now how many can fill it.
+        if (state.live == 0) state.goal = buffer_goal(state.options.strategy, clients);
+        state.live = clients;
+        state.close_if_full();
       },
       [self](const Evaluation& evaluation) {
         auto& state = self->state;

@@ -54,7 +54,7 @@ struct AggregatorState {
   std::optional<Aggregation> aggregation;  ///< none while starting
   std::optional<PublishedModels> published;
   PublishedModelPtr model;
-  std::uint32_t live = 1;
+  std::uint32_t live = 0;                  ///< clients; 0 also while nobody has said how many
   std::uint32_t goal = 1;                  ///< distinct clients that close the open buffer
   TaskId next_task = 1;
   CohortPtr cohort;
