@@ -104,13 +104,13 @@ void ClientState::fetch_more() {
         .then(
             [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
               if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver) return;
-              download.acknowledged(chunk.bytes.data.size(), self->clock().now());
-              tally.bytes_down += chunk.bytes.data.size();
+              download.acknowledged(chunk.bytes.size(), self->clock().now());
+              tally.bytes_down += chunk.bytes.size();
               if (chunk.offset != receiver->received()) {
                 disconnect({ec::corrupt_data, "a part of the model is missing"});
                 return;
               }
-              if (auto ok = receiver->add(chunk.bytes.data); !ok) {
+              if (auto ok = receiver->add(chunk.bytes.view()); !ok) {
                 if (ok.error().code == ec::layout_mismatch)
                   fail(ok.error());
                 else
@@ -215,13 +215,13 @@ void ClientState::deliver() {
 
 void ClientState::send_more() {
   while (upload_offset < update->blob->size() && uplink.may_send()) {
-    auto chunk = Chunk{task.id, upload_offset, {}};
-    chunk.bytes.data.resize(std::min<std::uint64_t>(uplink.chunk_bytes(), update->blob->size() - upload_offset));
-    const auto length = chunk.bytes.data.size();
-    if (auto ok = update->blob->read(upload_offset, chunk.bytes.data); !ok) {
-      abandon(to_string(ok.error()));
+    const auto length = std::min<std::uint64_t>(uplink.chunk_bytes(), update->blob->size() - upload_offset);
+    auto bytes = update->blob->part(upload_offset, length);
+    if (!bytes) {
+      abandon(to_string(bytes.error()));
       return;
     }
+    auto chunk = Chunk{task.id, upload_offset, std::move(*bytes)};
     upload_offset += length;
     uplink.sent(self->clock().now());
     self->request(session, options.request_timeout, std::move(chunk))

@@ -36,7 +36,7 @@ Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder
 }
 
 Result<void> Upload::add(const Chunk& chunk) {
-  const auto bytes = std::span<const std::byte>(chunk.bytes.data);
+  const auto bytes = chunk.bytes.view();
   if (chunk.offset < received_) return {};
   if (chunk.offset > received_ || bytes.size() > offer_.size_bytes - received_)
     return fail(ec::corrupt_data, "a chunk at byte " + std::to_string(chunk.offset) + " where " +
@@ -249,12 +249,11 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto model = self->state.model_of(task);
         if (!model) return to_caf(model.error());
         if (offset >= (*model)->size()) return to_caf({ec::corrupt_data, "the model ends before that"});
-        auto chunk = Chunk{task, offset, {}};
-        chunk.bytes.data.resize(std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
-        if (auto ok = (*model)->read(offset, chunk.bytes.data); !ok) return to_caf(ok.error());
-        if (offset + chunk.bytes.data.size() == (*model)->size())
+        auto bytes = (*model)->part(offset, std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
+        if (!bytes) return to_caf(bytes.error());
+        if (offset + bytes->size() == (*model)->size())
           self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
-        return chunk;
+        return Chunk{task, offset, std::move(*bytes)};
       },
       [self](const UploadOffer& offer) { return answer(self->state.begin_upload(offer)); },
       [self](const Chunk& chunk) -> caf::result<std::uint64_t> {

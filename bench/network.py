@@ -81,7 +81,7 @@ def main():
         echo = ["train.backend=echo", "model.name=flat", f"model.parameters={parameters}", f"clients.count={CLIENTS}"]
         rates, memory, bare = [], [], []
         for _ in range(options.repetitions):
-            summary, lines = federate([*echo, f"run.max_versions={versions}"], echo, CLIENTS)
+            summary, lines = federate([*echo, f"run.max_versions={versions}", "store.snapshot_every=1000000"], echo, CLIENTS)
             rates.append(steady_rate(lines))
             memory.append(summary["peak_rss_bytes"])
             bare.append(bare_exchange(4 * parameters, max(2, versions // 40)))

@@ -71,6 +71,18 @@ Result<void> PublishedModel::read(std::uint64_t offset, std::span<std::byte> out
   return {};
 }
 
+Result<Bytes> PublishedModel::part(std::uint64_t offset, std::uint64_t length) const {
+  auto parameters = ParametersPtr();
+  {
+    const auto lock = std::lock_guard(mutex_);
+    parameters = parameters_;
+  }
+  if (!parameters || offset < header_.size() || offset > size() || length > size() - offset)
+    return ByteSource::part(offset, length);
+  const auto bytes = parameters->bytes().subspan(offset - header_.size(), length);
+  return Bytes(std::move(parameters), bytes);
+}
+
 Result<std::uint64_t> PublishedModel::hash() const {
   {
     const auto lock = std::lock_guard(mutex_);

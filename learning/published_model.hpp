@@ -25,6 +25,7 @@ class PublishedModel final : public ByteSource {
 
   std::uint64_t size() const override { return header_.size() + layout_->size_bytes(); }
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
+  Result<Bytes> part(std::uint64_t offset, std::uint64_t length) const override;
 
   /// XXH3-64 of the whole blob; computed at the first call.
   Result<std::uint64_t> hash() const;

@@ -23,6 +23,27 @@ Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64
 
 }  // namespace
 
+Bytes::Bytes(std::span<const std::byte> bytes) {
+  auto copy = std::make_shared_for_overwrite<std::byte[]>(bytes.size());
+  if (!bytes.empty()) std::memcpy(copy.get(), bytes.data(), bytes.size());
+  view_ = {copy.get(), bytes.size()};
+  owner_ = std::move(copy);
+}
+
+Result<Bytes> Bytes::make(std::size_t size, const std::function<Result<void>(std::span<std::byte>)>& fill) {
+  auto memory = std::make_shared_for_overwrite<std::byte[]>(size);
+  const auto span = std::span<std::byte>(memory.get(), size);
+  if (auto ok = fill(span); !ok) return tl::unexpected(ok.error());
+  return Bytes(std::move(memory), span);
+}
+
+Result<Bytes> ByteSource::part(std::uint64_t offset, std::uint64_t length) const {
+  if (auto ok = check_range(offset, length, size()); !ok) return tl::unexpected(ok.error());
+  if (const auto all = view(); !all.empty())
+    if (auto self = weak_from_this().lock()) return Bytes(std::move(self), all.subspan(offset, length));
+  return Bytes::make(length, [&](std::span<std::byte> out) { return read(offset, out); });
+}
+
 AlignedBuffer::AlignedBuffer(std::size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
   const auto alignment = size_bytes >= 2 * kHugePage_bytes ? kHugePage_bytes : kAlignment;

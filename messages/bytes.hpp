@@ -3,22 +3,41 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
-#include <vector>
+#include <utility>
 
 #include "messages/errors.hpp"
 
 namespace fl {
 
-/// The bytes of one chunk. Serialised in bulk; a claimed length is checked against what was received before memory
-/// is taken for it (messages/type_ids.hpp).
-struct Bytes {
-  std::vector<std::byte> data;
+/// Immutable bytes that travel in one message, shared by pointer within a process. Serialised in bulk from where they
+/// lie; a claimed length is checked against what was received before memory is taken for it (messages/type_ids.hpp).
+class Bytes {
+ public:
+  Bytes() = default;
+
+  /// A copy.
+  explicit Bytes(std::span<const std::byte> bytes);
+
+  /// Bytes of somebody else's, who is kept alive.
+  Bytes(std::shared_ptr<const void> owner, std::span<const std::byte> bytes)
+      : owner_(std::move(owner)), view_(bytes) {}
+
+  /// New bytes; `fill` is given the uninitialised memory to write to, and its failure is passed on.
+  static Result<Bytes> make(std::size_t size, const std::function<Result<void>(std::span<std::byte>)>& fill);
+
+  std::span<const std::byte> view() const { return view_; }
+  std::size_t size() const { return view_.size(); }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> view_;
 };
 
 /// Immutable bytes of known length that can be read in any order, from memory or from a file.
-class ByteSource {
+class ByteSource : public std::enable_shared_from_this<ByteSource> {
  public:
   virtual ~ByteSource() = default;
 
@@ -29,6 +48,9 @@ class ByteSource {
 
   /// All bytes where they lie in memory, 64-byte aligned; empty when they do not.
   virtual std::span<const std::byte> view() const { return {}; }
+
+  /// [offset, offset + length): shared where they lie in memory, else a copy. Fails like `read`.
+  virtual Result<Bytes> part(std::uint64_t offset, std::uint64_t length) const;
 };
 
 using ByteSourcePtr = std::shared_ptr<const ByteSource>;

@@ -22,10 +22,12 @@ Error from_caf(const caf::error& error) {
 }
 
 caf::error inspect(caf::serializer& sink, Bytes& x) {
-  if (x.data.size() > std::numeric_limits<std::uint32_t>::max()) return caf::sec::invalid_argument;
-  auto size = static_cast<std::uint32_t>(x.data.size());
+  const auto bytes = x.view();
+  if (bytes.size() > std::numeric_limits<std::uint32_t>::max()) return caf::sec::invalid_argument;
+  auto size = static_cast<std::uint32_t>(bytes.size());
   if (auto error = sink(size)) return error;
-  return sink.apply_raw(x.data.size(), x.data.data());
+  // CAF has one function for both directions; a sink only reads.
+  return sink.apply_raw(bytes.size(), const_cast<std::byte*>(bytes.data()));
 }
 
 caf::error inspect(caf::deserializer& source, Bytes& x) {
@@ -33,8 +35,13 @@ caf::error inspect(caf::deserializer& source, Bytes& x) {
   if (auto error = source(size)) return error;
   if (const auto* binary = dynamic_cast<caf::binary_deserializer*>(&source); binary && size > binary->remaining())
     return caf::sec::end_of_stream;
-  x.data.resize(size);
-  return source.apply_raw(size, x.data.data());
+  auto failed = caf::error();
+  auto loaded = Bytes::make(size, [&](std::span<std::byte> out) -> Result<void> {
+    failed = source.apply_raw(out.size(), out.data());
+    return {};
+  });
+  x = std::move(*loaded);
+  return failed;
 }
 
 }  // namespace fl

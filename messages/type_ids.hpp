@@ -24,7 +24,7 @@ caf::error inspect(caf::serializer& sink, Bytes& x);
 /// Checks the claimed length against what was received before it takes memory for it.
 caf::error inspect(caf::deserializer& source, Bytes& x);
 inline void inspect(caf::detail::stringification_inspector& f, Bytes& x) {
-  auto size = x.data.size();
+  auto size = x.size();
   f(caf::meta::type_name("fl::Bytes"), size);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "learning/memory_policy.hpp"
 #include "runtime/command_line.hpp"
 #include "runtime/config.hpp"
 #include "runtime/logging.hpp"
@@ -49,6 +50,7 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fl::keep_freed_memory();
   (void)fl::set_up_logging({});
   const auto command_line = fl::parse_command_line(argc, argv);
   if (!command_line) {

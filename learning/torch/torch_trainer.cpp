@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "learning/torch/jobs.hpp"
-#include "learning/torch/memory_policy.hpp"
+#include "learning/memory_policy.hpp"
 #include "learning/torch/torch_export.hpp"
 
 namespace fl {

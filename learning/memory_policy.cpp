@@ -1,4 +1,4 @@
-#include "learning/torch/memory_policy.hpp"
+#include "learning/memory_policy.hpp"
 
 #if __has_include(<malloc.h>)
 #include <malloc.h>
