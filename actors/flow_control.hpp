@@ -12,7 +12,7 @@ class FlowControl {
   using TimePoint = std::chrono::steady_clock::time_point;
 
   static constexpr std::uint32_t kMinChunk_bytes = 64u << 10;
-  static constexpr std::uint32_t kMaxChunk_bytes = 1u << 20;
+  static constexpr std::uint32_t kMaxChunk_bytes = 512u << 10;  // larger ones are no faster, and ten clients' add up
   static constexpr std::uint32_t kMaxInFlight = 8;
 
   /// Length of the next chunk, in bytes.

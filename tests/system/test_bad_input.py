@@ -12,7 +12,7 @@ def idx(kind, dimensions, payload):
     return struct.pack(">I", 0x800 | len(dimensions)) + struct.pack(f">{len(dimensions)}I", *dimensions) + payload
 
 
-class BadInput(FederationTest):
+class RefusalTest(FederationTest):
     def refused(self, *arguments, settings=(), says=()):
         """The node ends with 2, says these things, and leaves no trace at --out."""
         out = self.folder / "run"
@@ -27,6 +27,8 @@ class BadInput(FederationTest):
         arguments = ["--role", "simulate"] + (["--config", config] if config else [])
         self.refused(*arguments, settings=settings, says=says)
 
+
+class BadInput(RefusalTest):
     def test_unknown_key_names_the_nearest(self):
         self.simulate("train.learning_rat=0.1", says=["train.learning_rat", "train.learning_rate"])
         config = self.folder / "bad.toml"
@@ -91,7 +93,7 @@ class BadInput(FederationTest):
 
 
 @unittest.skipIf(os.environ.get("FL_WITHOUT_TORCH"), "built without torch")
-class BadData(BadInput):
+class BadData(RefusalTest):
     def mnist(self, **changes):
         """A folder of tiny but right IDX files, with some replaced (bytes) or missing (None)."""
         folder = self.folder / "data"
