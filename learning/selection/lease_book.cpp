@@ -29,11 +29,11 @@ void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePo
   member.rejoin_until.reset();
   if (lease && !member.lease) {
     const auto& task = lease->assignment.task;
+    next_task_ = std::max(next_task_, task.id + 1);
     // A cohort is opened anew by a new book, so only leases of asynchronous strategies live on.
     if (options_.synchronous) {
       effects_.voided.push_back({client, task.id, "the server's scheduler was restarted", false});
     } else {
-      next_task_ = std::max(next_task_, task.id + 1);
       member.lease = OpenLease{std::move(lease), now, std::nullopt};
       if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
     }

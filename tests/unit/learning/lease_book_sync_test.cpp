@@ -32,7 +32,7 @@ void answer_all(BookOnClock& book, std::uint32_t clients) {
 
 }  // namespace
 
-TEST_CASE("the first cohort waits for all, and is numbered by version and client") {
+TEST_CASE("the first cohort waits for all, and its tasks are folded in the order of clients") {
   auto book = BookOnClock(cohorts_of(3));
   book.begin();
   book.join(2);
@@ -107,7 +107,7 @@ TEST_CASE("without anybody a cohort waits until someone is there") {
   CHECK(book.next_tick_s() < 0);
   const auto effects = book.join(1);
   REQUIRE(effects.cohort);
-  CHECK(effects.cohort->tasks == std::vector<TaskId>{4});
+  CHECK(effects.cohort->tasks == std::vector<TaskId>{book.task(1).id});
 }
 
 TEST_CASE("a part of the clients is chosen by seed and version alone") {
@@ -117,31 +117,32 @@ TEST_CASE("a part of the clients is chosen by seed and version alone") {
     options.seed = seed;
     auto book = BookOnClock(options);
     for (auto i = 0u; i < 10; ++i) book.join(reversed ? 9 - i : i);
-    auto cohorts = std::vector<std::vector<TaskId>>{book.begin().cohort->tasks};
-    for (auto version = 1u; version < 20; ++version) cohorts.push_back(book.publish(version).cohort->tasks);
+    auto cohorts = std::vector<std::vector<ClientId>>{book.begin().nudge};
+    for (auto version = 1u; version < 20; ++version) cohorts.push_back(book.publish(version).nudge);
     return cohorts;
   };
   const auto cohorts = chosen(1, false);
   CHECK(chosen(1, true) == cohorts);
   CHECK(chosen(2, false) != cohorts);
-  auto clients = std::set<TaskId>();
+  auto clients = std::set<ClientId>();
   for (auto version = std::size_t{0}; version < cohorts.size(); ++version) {
     CHECK(cohorts[version].size() == 3);
     CHECK(std::is_sorted(cohorts[version].begin(), cohorts[version].end()));
-    for (const auto task : cohorts[version]) clients.insert((task - 1) % 10);
+    clients.insert(cohorts[version].begin(), cohorts[version].end());
   }
   CHECK(clients.size() == 10);  // in twenty draws each had its turn
 }
 
-TEST_CASE("a cohort begun anew has the same tasks in another epoch, after the old are void") {
+TEST_CASE("a cohort begun anew has new tasks that train with the same streams") {
   auto book = opened(2);
   const auto first = book.task(0);
   const auto effects = book.publish(0, 1, true, 7);
   CHECK(effects.voided.size() == 2);
   REQUIRE(effects.cohort);
-  CHECK(effects.cohort->tasks == std::vector<TaskId>{1, 2});
+  CHECK(effects.cohort->tasks == std::vector<TaskId>{3, 4});
   const auto again = book.task(0);
-  CHECK(again.id == first.id);
+  CHECK(again.id == 3);
+  CHECK(again.stream == first.stream);
   CHECK(again.epoch == 7);
 }
 
@@ -166,7 +167,7 @@ TEST_CASE("a new book voids what sessions hold and goes on without a client that
   book.pass(15);
   const auto opened_anew = book.tick();
   REQUIRE(opened_anew.cohort);
-  CHECK(opened_anew.cohort->tasks == std::vector<TaskId>{1});
+  CHECK(opened_anew.cohort->tasks == std::vector<TaskId>{2});  // above what the old book gave
 }
 
 TEST_CASE("at the end open tasks are void and evaluations have numbers of their own") {

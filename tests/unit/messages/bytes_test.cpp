@@ -76,6 +76,28 @@ TEST_CASE("sources in memory, of files and of parts read the same") {
   CHECK(SubSource(file, 5, 9).view().empty());
 }
 
+TEST_CASE("a part shares memory where there is some, and copies a file") {
+  auto part = Bytes();
+  {
+    const auto memory = std::make_shared<const MemorySource>(counting(20));
+    part = memory->part(5, 4).value();
+    CHECK(part.view().data() == memory->view().data() + 5);
+    CHECK(memory->part(5, 16).error().code == ec::corrupt_data);
+    CHECK(memory->part(21, 0).error().code == ec::corrupt_data);
+    CHECK(memory->part(20, 0)->size() == 0);
+  }
+  REQUIRE(part.size() == 4);  // which outlives its source
+  CHECK(part.view()[3] == std::byte{8});
+
+  const auto folder = test::TemporaryFolder();
+  auto sink = FileSink::create(folder.path(), 20);
+  REQUIRE(sink);
+  REQUIRE(sink->write(0, counting(20).span()));
+  const auto copy = std::move(*sink).finish()->part(18, 2);
+  REQUIRE(copy);
+  CHECK(copy->view()[1] == std::byte{19});
+}
+
 TEST_CASE("offsets near the end of the number range are refused, not wrapped") {
   const auto memory = std::make_shared<const MemorySource>(counting(20));
   auto out = std::vector<std::byte>(8);
