@@ -13,7 +13,11 @@ namespace fl {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kHugePage_bytes = std::size_t{2} << 20;
+constexpr std::size_t kLarge_bytes = std::size_t{1} << 20;
+
+bool is_large(std::size_t size_bytes) {
+  return size_bytes >= kLarge_bytes;
+}
 
 Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
   if (offset <= size && length <= size - offset) return {};
@@ -46,12 +50,20 @@ Result<Bytes> ByteSource::part(std::uint64_t offset, std::uint64_t length) const
 
 AlignedBuffer::AlignedBuffer(std::size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
-  const auto alignment = size_bytes >= 2 * kHugePage_bytes ? kHugePage_bytes : kAlignment;
-  const auto rounded = (size_bytes + alignment - 1) / alignment * alignment;
-  data_ = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (data_ == nullptr) throw std::bad_alloc();
-  // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
-  if (alignment == kHugePage_bytes) (void)::madvise(data_, rounded, MADV_HUGEPAGE);
+  if (is_large(size_bytes)) {
+    // Large blocks come from the system and go back there: in the heap, models of many threads would leave
+    // holes.
+    const auto mapped =
+        ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    data_ = static_cast<std::byte*>(mapped);
+    // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
+    (void)::madvise(data_, size_bytes, MADV_HUGEPAGE);
+  } else {
+    data_ = static_cast<std::byte*>(
+        std::aligned_alloc(kAlignment, (size_bytes + kAlignment - 1) / kAlignment * kAlignment));
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
 }
 
 AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
@@ -63,7 +75,12 @@ AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
   return *this;
 }
 
-AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+AlignedBuffer::~AlignedBuffer() {
+  if (data_ != nullptr && is_large(size_))
+    ::munmap(data_, size_);
+  else
+    std::free(data_);
+}
 
 Result<void> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (auto ok = check_range(offset, out.size(), size()); !ok) return ok;
