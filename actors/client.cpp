@@ -17,9 +17,10 @@ void ClientState::ask_for_work() {
   if (!ready) return;  // when the trainer is prepared
   if (work == Work::idle) work = Work::asking;
   nudged = false;
+  ++asks;
   self->request(session, options.request_timeout, *ready)
       .then(
-          [this, now = life, ask = ++asks](const Assignment& answer) {
+          [this, now = life, ask = asks](const Assignment& answer) {
             if (now == life && ask == asks) on_assignment(answer);
           },
           [this, now = life, ask = asks](const caf::error& error) {
@@ -73,7 +74,7 @@ void ClientState::fetch() {
               if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch) return;
               auto parameters = model->parameters();
               if (!parameters) {
-                abandon(to_string(parameters.error()));
+                give_up_for_a_while(parameters.error());
                 return;
               }
               tally.bytes_down += model->size();
@@ -163,7 +164,7 @@ void ClientState::train() {
             if (reason.code == ec::bad_config || reason.code == ec::bad_data || reason.code == ec::layout_mismatch)
               fail(reason);
             else
-              abandon(to_string(reason));
+              give_up_for_a_while(reason);
           });
 }
 
@@ -171,8 +172,10 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
   if (options.dropout > 0 && luck.uniform() < options.dropout) {
     abandon("the client dropped out (clients.dropout)");
+    if (connection == Connection::connected) ask_for_work();
     return;
   }
+  failures = 0;
   update = trained;
   work = Work::delivering;
   tally.state = "delivering the update of task " + std::to_string(task.id);
@@ -218,7 +221,7 @@ void ClientState::send_more() {
     const auto length = std::min<std::uint64_t>(uplink.chunk_bytes(), update->blob->size() - upload_offset);
     auto bytes = update->blob->part(upload_offset, length);
     if (!bytes) {
-      abandon(to_string(bytes.error()));
+      give_up_for_a_while(bytes.error());
       return;
     }
     auto chunk = Chunk{task.id, upload_offset, std::move(*bytes)};
@@ -286,7 +289,12 @@ void ClientState::abandon(const std::string& reason) {
   drop_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, reason);
-  ask_for_work();
+}
+
+/// After a failure of our own: the next task may well fail too, so it is not asked for at once.
+void ClientState::give_up_for_a_while(const Error& reason) {
+  abandon(to_string(reason));
+  self->delayed_send(self, pause_after(failures++), nudge_atom_v);
 }
 
 local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self, ClientOptions options,

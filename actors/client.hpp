@@ -61,6 +61,7 @@ struct ClientState {
   FlowControl uplink;
   TrainedUpdatePtr update;           ///< finished, not yet acknowledged
   std::uint64_t upload_offset = 0;   ///< bytes of it sent
+  std::uint32_t failures = 0;        ///< tasks that could not be done, one after the other
   bool nudged = false;               ///< while asking
   ClientTally tally;
 
@@ -79,6 +80,8 @@ struct ClientState {
   void prepare();
   void on_connected();
   void disconnect(const Error& reason);
+  /// How long to wait before the next attempt at something that failed so often.
+  std::chrono::milliseconds pause_after(std::uint32_t failed_attempts);
   void finish(const std::string& reason);
   void fail(const Error& reason);
 
@@ -96,6 +99,7 @@ struct ClientState {
   void on_receipt(const Receipt& receipt);
   void drop_task();
   void abandon(const std::string& reason);
+  void give_up_for_a_while(const Error& reason);
 };
 
 /// `layout_of` is asked when a model is fetched in chunks: the layout of the trainer's model (null before it is prepared).

@@ -148,10 +148,14 @@ void ClientState::disconnect(const Error& reason) {
                            std::to_string(static_cast<long>(options.reconnect.count()))});
     return;
   }
-  const auto pause = backoff(attempts++, options.backoff_min, options.backoff_max, kJitter, *random);
+  const auto pause = pause_after(attempts++);
   // Said once a loss, then with every fourth attempt: enough to see that it goes on.
   if (attempts % 4 == 1) spdlog::warn("{}: {}; trying again", options.name, reason.text);
   self->delayed_send(self, pause, caf::connect_atom_v);
+}
+
+std::chrono::milliseconds ClientState::pause_after(std::uint32_t failed_attempts) {
+  return backoff(failed_attempts, options.backoff_min, options.backoff_max, kJitter, *random);
 }
 
 void ClientState::finish(const std::string& reason) {
