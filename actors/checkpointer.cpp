@@ -22,11 +22,11 @@ Result<StoredSnapshotPtr> CheckpointerState::restore() {
 }
 
 Result<Version> CheckpointerState::save(const SaveRequest& request) {
+  if (request.snapshot) chaos->strike_next("checkpointer", "snapshot");
   // Updates first: a snapshot never covers an update that the store does not know.
   if (!request.updates.empty())
     if (auto ok = storage->save_updates(request.updates); !ok) return tl::unexpected(ok.error());
   if (request.snapshot) {
-    chaos->strike_next("checkpointer", "snapshot");
     if (auto ok = storage->save_snapshot(request.snapshot->state, request.snapshot->next_task); !ok)
       return tl::unexpected(ok.error());
   }

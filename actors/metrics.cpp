@@ -35,10 +35,10 @@ void MetricsState::restore(Version version) {
     return;
   }
   // Restarts happened and time passed, even where the model went back.
-  const auto restarts = std::max(totals.restarts, restored->restarts);
+  *options.restarts = std::max(*options.restarts, restored->restarts);
   if (!begun) seconds_before = restored->wall_seconds;
   totals = std::move(*restored);
-  totals.restarts = restarts;
+  totals.restarts = *options.restarts;
   pending.clear();
   early.clear();
   newest = {};
@@ -98,7 +98,11 @@ void MetricsState::on_skip(Version first, Version last) {
 }
 
 void MetricsState::write_lines() {
-  while (!pending.empty() && pending.front().resolved) {
+  // The newest version may yet be evaluated as the last one, although it was not due.
+  const auto complete = [this](const Pending& entry) {
+    return entry.resolved && (entry.evaluation || pending.size() > 1 || stopped);
+  };
+  while (!pending.empty() && complete(pending.front())) {
     complain(storage->complete_version(pending.front().version, pending.front().evaluation));
     pending.pop_front();
   }
@@ -160,6 +164,7 @@ RunStatus MetricsState::status() const {
 
 VersionRecord MetricsState::last_record() {
   if (!stopped_at_s) stopped_at_s = elapsed_s();
+  stopped = true;
   for (auto& entry : pending) entry.resolved = true;
   write_lines();
   totals.wall_seconds = elapsed_s();
@@ -200,7 +205,7 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
         self->state.totals.bytes_up += up;
         self->state.totals.bytes_down += down;
       },
-      [self](restart_atom, const std::string&) { ++self->state.totals.restarts; },
+      [self](restart_atom, const std::string&) { self->state.totals.restarts = ++*self->state.options.restarts; },
       [self](begin_atom) {
         if (!self->state.begun) self->state.begun = self->state.now();
         self->state.phase = "training";

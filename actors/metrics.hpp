@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "actors/actors.hpp"
@@ -14,6 +15,8 @@ namespace fl {
 struct MetricsOptions {
   GoalOptions goals;
   std::string strategy;  ///< for the status
+  /// Restarts so far, outside the actor: its own crash is no reason to forget them.
+  std::shared_ptr<std::uint64_t> restarts = std::make_shared<std::uint64_t>(0);
 };
 
 struct MetricsState {
@@ -36,6 +39,7 @@ struct MetricsState {
   double seconds_before = 0;                 ///< wall seconds of earlier lives
   std::optional<TimePoint> begun;            ///< first lease of this life
   std::optional<double> stopped_at_s;        ///< the clock stands still from here
+  bool stopped = false;                      ///< no more versions will come
   std::deque<Pending> pending;               ///< rising versions
   std::map<Version, Evaluation> early;       ///< evaluations that overtook their version's record
   VersionRecord newest;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "actors/crash_report.hpp"
 
@@ -36,6 +37,7 @@ void SupervisorState::on_down(const caf::down_msg& down) {
                                   [&](const auto& child) { return child.actor && child.actor == down.source; });
   if (found == children.end()) return;
   found->actor = nullptr;
+  if (peers.metrics && peers.metrics.address() == down.source) metrics_down = true;
   if (stopping) {
     stop_next();
     return;
@@ -59,9 +61,13 @@ void SupervisorState::restart(const std::string& id) {
   const auto found =
       std::find_if(children.begin(), children.end(), [&](const auto& child) { return child.spec.id == id; });
   if (found == children.end() || found->actor) return;
+  const auto metrics_before = peers.metrics;
   start(*found);
+  if (peers.metrics != metrics_before) metrics_down = false;
   wire_all();
-  if (peers.metrics) self->send(peers.metrics, restart_atom_v, id);
+  untold.push_back(id);
+  if (peers.metrics && !metrics_down)
+    for (const auto& restarted : std::exchange(untold, {})) self->send(peers.metrics, restart_atom_v, restarted);
   spdlog::info("{} is back", id);
 }
 

@@ -32,6 +32,8 @@ struct SupervisorState {
   SupervisionOptions options;
   std::vector<Child> children;  ///< in the order of starting
   Peers peers;
+  bool metrics_down = false;
+  std::vector<std::string> untold;  ///< restarts that metrics was not told of yet
   bool stopping = false;
   std::size_t stop_index = 0;  ///< children before it are still to be stopped
   caf::typed_response_promise<bool> stopped;

@@ -186,3 +186,28 @@ TEST_CASE("the handles that are sent are those of the newest lives") {
   CHECK(family.wirings.back()->node == family.children["a"]);
   CHECK(family.time.ask<bool>(family.supervising, stop_atom_v) == true);
 }
+
+TEST_CASE("restarts while metrics is down are told to the next metrics") {
+  auto family = Family();
+  auto log = std::make_shared<test::MetricsLog>();
+  auto specs = std::vector<ChildSpec>{family.spec("a")};
+  specs.push_back(
+      {"metrics",
+       [&](caf::actor_system&) {
+         return caf::actor_cast<caf::actor>(family.time.spawn(test::fake_metrics, log));
+       },
+       [](Peers& peers, const caf::actor& actor) { peers.metrics = caf::actor_cast<metrics_actor>(actor); }});
+  auto peers = Peers();
+  peers.node = family.neighbours.peers.node;
+  family.supervising = family.time.spawn(supervisor, family.options, specs, peers, std::uint64_t{1});
+  CHECK(family.time.ask<bool>(family.supervising, begin_atom_v) == true);
+  family.crash("a");
+  family.time.pass(milliseconds(50));
+  family.time.end(family.neighbours.node->peers->metrics, caf::exit_reason::kill);
+  family.time.pass(milliseconds(60));
+  CHECK(log->restarts.empty());
+  family.time.pass(milliseconds(60));
+  CHECK(log->restarts == Events{"a", "metrics"});
+  family.neighbours.node->peers = nullptr;
+  CHECK(family.time.ask<bool>(family.supervising, stop_atom_v) == true);
+}
