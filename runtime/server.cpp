@@ -165,6 +165,9 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
 }
 
 ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& system) {
+  // A run that goes on has no end yet.
+  auto no_summary = std::error_code();
+  std::filesystem::remove(setup.folder.path() / "summary.json", no_summary);
   auto resumed_from = std::make_shared<std::atomic<std::int64_t>>(-1);
   auto inbox = NodeInbox(system);
   auto display = ProgressDisplay(standard_progress_output(setup.config.show_progress));
