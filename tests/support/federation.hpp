@@ -31,6 +31,7 @@ struct FederationOptions {
   std::vector<std::string> chaos;
   EvaluationOptions evaluation;
   std::uint64_t validation_samples = 0;  ///< of each client
+  std::optional<std::uint64_t> shuffle;  ///< seed of a random order of events, see VirtualTime
   bool in_chunks = false;                ///< clients fetch and deliver as over a network
 };
 
@@ -52,6 +53,7 @@ class Federation {
   explicit Federation(FederationOptions given)
       : options(std::move(given)), trainer(std::make_shared<FakeTrainer>(options.task_seconds)) {
     chaos_ = Chaos::parse(options.chaos).value();
+    if (options.shuffle) time.shuffle(*options.shuffle);
   }
 
   /// From the start to the goal, through the end as the node conducts it; false when the goal is not reached.

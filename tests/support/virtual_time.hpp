@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "actors/actors.hpp"
+#include "learning/random.hpp"
 #include "tests/support/paused_pool.hpp"
 
 namespace fl::test {
@@ -56,9 +57,18 @@ class VirtualTime {
     return actor;
   }
 
+  /// From now on, who is next is drawn by lot: any order that threads might bring about. Messages between two
+  /// actors stay in order.
+  void shuffle(std::uint64_t seed) { lot_.emplace(seed); }
+
   /// Works off everything that needs no time to pass.
   void settle() {
     do {
+      while (lot_ && scheduler.has_job()) {
+        auto& jobs = scheduler.jobs;
+        std::swap(jobs.front(), jobs[lot_->below(jobs.size())]);
+        scheduler.run_once();
+      }
       scheduler.run();
       pool.work();
     } while (scheduler.has_job());
@@ -137,6 +147,7 @@ class VirtualTime {
 
  private:
   std::vector<caf::actor> owned_;
+  std::optional<RandomStream> lot_;
 };
 
 }  // namespace fl::test
