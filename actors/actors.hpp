@@ -1,13 +1,17 @@
-// Every interface of the system, one sentence a handler: the whole protocol. Values are in messages/types.hpp.
+// Every interface of the system, one sentence a handler: the whole protocol. Values are in
+// messages/types.hpp.
 //
 //                     supervisor ── restarts what crashes
 //                         │
-//  client ══hello══▶ gateway ──▶ session (one a client) ──update──▶ aggregator ──▶ checkpointer ──▶ run storage
+//  client ══hello══▶ gateway ──▶ session (one a client) ──update──▶ aggregator ──▶ checkpointer ──▶ run
+//  storage
 //    ◀══ task ═══════════════════╯   ▲                                 │   ╰─model──▶ evaluator
-//    ══ update ══▶                   ╰── lease ── scheduler ◀─ model ──╯              ╰─▶ metrics ─▶ display, files
+//    ══ update ══▶                   ╰── lease ── scheduler ◀─ model ──╯              ╰─▶ metrics ─▶ display,
+//    files
 //
-// ══ crosses the network when client and server are different processes; everything else stays in one process and may
-// carry pointers. Requests are answered on every path; what can be refused is answered with a value that says why.
+// ══ crosses the network when client and server are different processes; everything else stays in one process
+// and may carry pointers. Requests are answered on every path; what can be refused is answered with a value
+// that says why.
 #pragma once
 
 #include <caf/all.hpp>
@@ -25,15 +29,16 @@
 
 namespace fl {
 
-// -- Values that stay in one process, shared by pointer ---------------------------------------------------------------
+// -- Values that stay in one process, shared by pointer
+// ---------------------------------------------------------------
 
 /// A new version, for those who work with it.
 struct Publication {
   PublishedModelPtr model;
   std::uint64_t updates_accepted = 0;
-  TaskId next_task = 1;      ///< above every task that has been answered
-  bool anew = false;         ///< the model went back to a snapshot, or the cohort was lost: begin this version anew,
-                             ///< forget what belongs to later ones
+  TaskId next_task = 1;  ///< above every task that has been answered
+  bool anew = false;  ///< the model went back to a snapshot, or the cohort was lost: begin this version anew,
+                      ///< forget what belongs to later ones
 };
 using PublicationPtr = std::shared_ptr<const Publication>;
 
@@ -46,7 +51,6 @@ struct TrainedUpdate {
   ByteSourcePtr blob;
 };
 using TrainedUpdatePtr = std::shared_ptr<const TrainedUpdate>;
-
 
 using StoredSnapshotPtr = std::shared_ptr<const StoredSnapshot>;  ///< null: there is none
 
@@ -87,7 +91,8 @@ using PeersPtr = std::shared_ptr<const Peers>;
 
 }  // namespace fl
 
-// -- Types that must not leave the process ----------------------------------------------------------------------------
+// -- Types that must not leave the process
+// ----------------------------------------------------------------------------
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ParametersPtr)
@@ -105,48 +110,50 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ClientTallyPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
 
-// -- Atoms ------------------------------------------------------------------------------------------------------------
+// -- Atoms
+// ------------------------------------------------------------------------------------------------------------
 
 CAF_BEGIN_TYPE_ID_BLOCK(fl_actors, caf::id_block::fl_messages::end)
 
-  // between client and server
-  CAF_ADD_ATOM(fl_actors, fl, hello_atom, "hello")
-  CAF_ADD_ATOM(fl_actors, fl, fetch_atom, "fetch")
-  CAF_ADD_ATOM(fl_actors, fl, commit_atom, "commit")
-  CAF_ADD_ATOM(fl_actors, fl, abandon_atom, "abandon")
-  CAF_ADD_ATOM(fl_actors, fl, nudge_atom, "nudge")
-  CAF_ADD_ATOM(fl_actors, fl, revoke_atom, "revoke")
-  CAF_ADD_ATOM(fl_actors, fl, finish_atom, "finish")
-  CAF_ADD_ATOM(fl_actors, fl, status_atom, "status")
-  CAF_ADD_ATOM(fl_actors, fl, stop_atom, "stop")
-  // within a process
-  CAF_ADD_ATOM(fl_actors, fl, wire_atom, "wire")
-  CAF_ADD_ATOM(fl_actors, fl, join_atom, "joined")
-  CAF_ADD_ATOM(fl_actors, fl, lease_atom, "lease")
-  CAF_ADD_ATOM(fl_actors, fl, settle_atom, "settle")
-  CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
-  CAF_ADD_ATOM(fl_actors, fl, lost_atom, "lost")
-  CAF_ADD_ATOM(fl_actors, fl, live_atom, "live")
-  CAF_ADD_ATOM(fl_actors, fl, submit_atom, "submit")
-  CAF_ADD_ATOM(fl_actors, fl, publish_atom, "published")
-  CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
-  CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
-  CAF_ADD_ATOM(fl_actors, fl, evaluate_atom, "evaluate")
-  CAF_ADD_ATOM(fl_actors, fl, skip_atom, "skip")
-  CAF_ADD_ATOM(fl_actors, fl, traffic_atom, "traffic")
-  CAF_ADD_ATOM(fl_actors, fl, restart_atom, "restart")
-  CAF_ADD_ATOM(fl_actors, fl, over_atom, "over")
-  CAF_ADD_ATOM(fl_actors, fl, prepare_atom, "prepare")
-  CAF_ADD_ATOM(fl_actors, fl, train_atom, "train")
-  CAF_ADD_ATOM(fl_actors, fl, cancel_atom, "cancel")
-  CAF_ADD_ATOM(fl_actors, fl, begin_atom, "begin")
+// between client and server
+CAF_ADD_ATOM(fl_actors, fl, hello_atom, "hello")
+CAF_ADD_ATOM(fl_actors, fl, fetch_atom, "fetch")
+CAF_ADD_ATOM(fl_actors, fl, commit_atom, "commit")
+CAF_ADD_ATOM(fl_actors, fl, abandon_atom, "abandon")
+CAF_ADD_ATOM(fl_actors, fl, nudge_atom, "nudge")
+CAF_ADD_ATOM(fl_actors, fl, revoke_atom, "revoke")
+CAF_ADD_ATOM(fl_actors, fl, finish_atom, "finish")
+CAF_ADD_ATOM(fl_actors, fl, status_atom, "status")
+CAF_ADD_ATOM(fl_actors, fl, stop_atom, "stop")
+// within a process
+CAF_ADD_ATOM(fl_actors, fl, wire_atom, "wire")
+CAF_ADD_ATOM(fl_actors, fl, join_atom, "joined")
+CAF_ADD_ATOM(fl_actors, fl, lease_atom, "lease")
+CAF_ADD_ATOM(fl_actors, fl, settle_atom, "settle")
+CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
+CAF_ADD_ATOM(fl_actors, fl, lost_atom, "lost")
+CAF_ADD_ATOM(fl_actors, fl, live_atom, "live")
+CAF_ADD_ATOM(fl_actors, fl, submit_atom, "submit")
+CAF_ADD_ATOM(fl_actors, fl, publish_atom, "published")
+CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
+CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
+CAF_ADD_ATOM(fl_actors, fl, evaluate_atom, "evaluate")
+CAF_ADD_ATOM(fl_actors, fl, skip_atom, "skip")
+CAF_ADD_ATOM(fl_actors, fl, traffic_atom, "traffic")
+CAF_ADD_ATOM(fl_actors, fl, restart_atom, "restart")
+CAF_ADD_ATOM(fl_actors, fl, over_atom, "over")
+CAF_ADD_ATOM(fl_actors, fl, prepare_atom, "prepare")
+CAF_ADD_ATOM(fl_actors, fl, train_atom, "train")
+CAF_ADD_ATOM(fl_actors, fl, cancel_atom, "cancel")
+CAF_ADD_ATOM(fl_actors, fl, begin_atom, "begin")
 
 CAF_END_TYPE_ID_BLOCK(fl_actors)
 
 namespace fl {
 
-// -- Clients and the server ═══════════════════════════════════════════════════════════════════════════════════════════
-// Actor handles travel as caf::actor, which needs no registered type; receivers cast them to the interface named.
+// -- Clients and the server
+// ═══════════════════════════════════════════════════════════════════════════════════════════ Actor handles
+// travel as caf::actor, which needs no registered type; receivers cast them to the interface named.
 
 /// What the server may say to a client. All are hints: a lost one costs time, never correctness.
 using client_actor = caf::typed_actor<
@@ -174,7 +181,8 @@ using session_actor = caf::typed_actor<
 
 /// The server's only published actor.
 using gateway_actor = caf::typed_actor<
-    /// A client (second argument: its client_actor) wants to join; answers with the run's terms and its session_actor.
+    /// A client (second argument: its client_actor) wants to join; answers with the run's terms and its
+    /// session_actor.
     caf::replies_to<Hello, caf::actor>::with<Welcome, caf::actor>,
     /// How the run goes, for `fl_actor_node status`.
     caf::replies_to<status_atom>::with<RunStatus>,
@@ -183,7 +191,8 @@ using gateway_actor = caf::typed_actor<
     /// New handles of the other actors.
     caf::reacts_to<wire_atom, PeersPtr>>;
 
-// -- Within the server ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Within the server
+// ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// A session, as the scheduler, the gateway and clients of the same process see it.
 using local_session_actor = session_actor::extend<
@@ -202,22 +211,20 @@ using local_session_actor = session_actor::extend<
 
 /// Leases: who trains what, how much, by when. Reads only the actor clock.
 using scheduler_actor = caf::typed_actor<
-    /// A client is connected and this is its session (a local_session_actor), with the lease it held before, if any.
-    /// When the session ends, the client is gone: its lease stays for `rejoin`, then it is lost.
+    /// A client is connected and this is its session (a local_session_actor), with the lease it held before,
+    /// if any. When the session ends, the client is gone: its lease stays for `rejoin`, then it is lost.
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
     /// Work for a client, or why there is none.
     caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
     /// A lease was answered (accepted or refused) or given up (`lost_atom`).
-    caf::reacts_to<settle_atom, ClientId, TaskId>,
-    caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
+    caf::reacts_to<settle_atom, ClientId, TaskId>, caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
     /// A new version to hand out.
     caf::reacts_to<publish_atom, PublicationPtr>,
-    /// No more training, for this reason. With a last version each client is asked to evaluate it first; answers with
-    /// how many will. Without one (null) the clients are told that the run is over.
+    /// No more training, for this reason. With a last version each client is asked to evaluate it first;
+    /// answers with how many will. Without one (null) the clients are told that the run is over.
     caf::replies_to<finish_atom, std::string, PublicationPtr>::with<std::uint32_t>,
     /// To itself: a lease or a client's absence may have run out.
-    caf::reacts_to<caf::tick_atom>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<caf::tick_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// The owner of the model.
 using aggregator_actor = caf::typed_actor<
@@ -234,20 +241,20 @@ using aggregator_actor = caf::typed_actor<
     /// Takes no more updates, saves its state and answers with the last version.
     caf::replies_to<stop_atom, std::string>::with<PublicationPtr>,
     /// To itself: run.max_seconds are over.
-    caf::reacts_to<over_atom>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<over_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Makes things durable. Blocks: detached in production.
 using checkpointer_actor = caf::typed_actor<
     /// The newest good snapshot, or null.
     caf::replies_to<restore_atom>::with<StoredSnapshotPtr>,
-    /// Writes decided updates and, if there is one, a snapshot; answers with the version once they are on disk.
-    caf::replies_to<save_atom, SaveRequestPtr>::with<Version>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    /// Writes decided updates and, if there is one, a snapshot; answers with the version once they are on
+    /// disk.
+    caf::replies_to<save_atom, SaveRequestPtr>::with<Version>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Measures versions on held-out data, on a worker or on the clients.
 using evaluator_actor = caf::typed_actor<
-    /// To itself: the job of this version has ended (with an error text, if it failed), or the clients' time is over.
+    /// To itself: the job of this version has ended (with an error text, if it failed), or the clients' time
+    /// is over.
     caf::reacts_to<caf::tick_atom, Version, std::string>,
     /// A new version: evaluated if it is due; when it is behind, only the newest waiting one is.
     caf::reacts_to<publish_atom, PublicationPtr>,
@@ -256,49 +263,45 @@ using evaluator_actor = caf::typed_actor<
     /// A client's answer for its own validation split.
     caf::reacts_to<Evaluation, ClientId>,
     /// How many clients take part now.
-    caf::reacts_to<live_atom, std::uint32_t>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<live_atom, std::uint32_t>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Counts, writes metrics.jsonl in the order of versions, and answers how the run goes.
 using metrics_actor = caf::typed_actor<
     /// An update was decided on.
     caf::reacts_to<UpdateRecordPtr>,
-    /// A version was made; answers when the store has it. Its line is written when it has been evaluated or will not be.
-    caf::replies_to<VersionRecordPtr>::with<Version>,
-    caf::reacts_to<Evaluation>,
+    /// A version was made; answers when the store has it. Its line is written when it has been evaluated or
+    /// will not be.
+    caf::replies_to<VersionRecordPtr>::with<Version>, caf::reacts_to<Evaluation>,
     /// None of the versions from the first to the second will be evaluated from now on.
     caf::reacts_to<skip_atom, Version, Version>,
     /// This is the run's version now; later ones are forgotten if it went back to it.
-    caf::reacts_to<restore_atom, Version, bool>,
-    caf::reacts_to<RosterPtr>,
+    caf::reacts_to<restore_atom, Version, bool>, caf::reacts_to<RosterPtr>,
     /// Bytes received from and sent to clients.
     caf::reacts_to<traffic_atom, std::uint64_t, std::uint64_t>,
     /// An actor was restarted: its id.
     caf::reacts_to<restart_atom, std::string>,
     /// The run begins to count (first lease) or is being ended ("stopping", "finished").
-    caf::reacts_to<begin_atom>,
-    caf::reacts_to<status_atom, std::string>,
+    caf::reacts_to<begin_atom>, caf::reacts_to<status_atom, std::string>,
     caf::replies_to<status_atom>::with<RunStatus>,
     /// Writes every line that waits and answers with the last version's record and the final counts.
-    caf::replies_to<stop_atom>::with<VersionRecordPtr>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::replies_to<stop_atom>::with<VersionRecordPtr>, caf::reacts_to<wire_atom, PeersPtr>>;
 
-// -- Within the client ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Within the client
+// ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// A client, as its own process sees it.
 using local_client_actor = client_actor::extend<
     /// What it has done so far.
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
     /// To itself: the pause before the next attempt to connect is over.
-    caf::reacts_to<caf::connect_atom>,
-    caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<caf::connect_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Trains on the client's own data. The computing itself happens on the worker pool.
 using trainer_actor = caf::typed_actor<
     /// Loads the data and the model that the welcome names; answers with what there is.
     caf::replies_to<prepare_atom, Welcome>::with<Ready>,
-    /// Trains (or evaluates) from a base; answers with the encoded update, after the time that the client's speed makes
-    /// of it.
+    /// Trains (or evaluates) from a base; answers with the encoded update, after the time that the client's
+    /// speed makes of it.
     caf::replies_to<train_atom, Task, ParametersPtr>::with<TrainedUpdatePtr>,
     /// Stop working on this task; its request is answered with `cancelled`.
     caf::reacts_to<cancel_atom, TaskId>,
@@ -307,7 +310,8 @@ using trainer_actor = caf::typed_actor<
     /// To itself: the time that a client of this speed would have taken is over.
     caf::reacts_to<caf::ok_atom, TaskId>>;
 
-// -- Above all ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Above all
+// ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Starts, wires, watches, restarts and stops the others (actors/supervisor.hpp).
 using supervisor_actor = caf::typed_actor<
@@ -329,8 +333,8 @@ struct Peers {
   gateway_actor gateway;
   std::vector<trainer_actor> trainers;  ///< by client index; of this process
   local_client_actor client;            ///< of a process that is one client
-  /// Told (over_atom, reason) when a goal is reached, (stop_atom) when a stop is asked for, (lost_atom, reason) when the run
-  /// failed, and (wire_atom, PeersPtr) like everyone else.
+  /// Told (over_atom, reason) when a goal is reached, (stop_atom) when a stop is asked for, (lost_atom,
+  /// reason) when the run failed, and (wire_atom, PeersPtr) like everyone else.
   caf::actor node;
 };
 

@@ -11,7 +11,9 @@ namespace fl {
 
 namespace {
 
-UpdateFacts facts_of(const UpdateInfo& info) { return {info.client, info.base, info.samples}; }
+UpdateFacts facts_of(const UpdateInfo& info) {
+  return {info.client, info.base, info.samples};
+}
 
 UpdateRecord record_of(const ValidUpdate& update) {
   auto record = UpdateRecord();
@@ -29,7 +31,8 @@ UpdateRecord record_of(const ValidUpdate& update) {
 
 }  // namespace
 
-// -- starting ---------------------------------------------------------------------------------------------------------
+// -- starting
+// ---------------------------------------------------------------------------------------------------------
 
 void AggregatorState::on_wire(const PeersPtr& handles) {
   const auto first = peers == nullptr;
@@ -77,12 +80,14 @@ void AggregatorState::restore() {
                                           stored->state.buffer};
             auto restored = Aggregation::restore(options.strategy, options.optimizer, std::move(state));
             if (!restored)
-              caf::anon_send(peers->node, lost_atom_v, "the snapshot cannot be used: " + to_string(restored.error()));
+              caf::anon_send(peers->node, lost_atom_v,
+                             "the snapshot cannot be used: " + to_string(restored.error()));
             else
               begin(std::move(*restored), stored->next_task, true);
           },
           [this](const caf::error& error) {
-            if (from_caf(error).code == ec::unreachable) return;  // asked again when the checkpointer is back (on_wire)
+            if (from_caf(error).code == ec::unreachable)
+              return;  // asked again when the checkpointer is back (on_wire)
             const auto reason = "the run cannot be loaded: " + to_string(from_caf(error));
             spdlog::error("{}", reason);
             caf::anon_send(peers->node, lost_atom_v, reason);
@@ -108,7 +113,8 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   }
   save();
   if (options.goals.max_seconds.count() > 0) {
-    const auto left = std::max(options.goals.max_seconds - (options.spent ? options.spent() : Seconds(0)), Seconds(0));
+    const auto left =
+        std::max(options.goals.max_seconds - (options.spent ? options.spent() : Seconds(0)), Seconds(0));
     self->delayed_send(self, std::chrono::duration_cast<std::chrono::milliseconds>(left), over_atom_v);
   }
   check_goals();
@@ -116,10 +122,12 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
 }
 
 PublicationPtr AggregatorState::publication(bool anew) const {
-  return std::make_shared<const Publication>(Publication{model, aggregation->updates_accepted(), next_task, anew});
+  return std::make_shared<const Publication>(
+      Publication{model, aggregation->updates_accepted(), next_task, anew});
 }
 
-// -- folding ----------------------------------------------------------------------------------------------------------
+// -- folding
+// ----------------------------------------------------------------------------------------------------------
 
 Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
   if (over) return refuse(*update, {ec::run_over, *over});
@@ -132,7 +140,8 @@ Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
   }
   auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
   if (!is_synchronous(options.strategy.name)) {
-    // A client's tasks rise. It answers one twice when its connection ended between its update and our receipt.
+    // A client's tasks rise. It answers one twice when its connection ended between its update and our
+    // receipt.
     const auto last = answered.find(update->info.client);
     if (last != answered.end() && task <= last->second)
       return refuse(*update, {ec::duplicate_update, "the task was answered before"});
@@ -251,7 +260,8 @@ void AggregatorState::close() {
   if (!over) self->send(peers->scheduler, publish_atom_v, publication(false));
 }
 
-// -- ending -----------------------------------------------------------------------------------------------------------
+// -- ending
+// -----------------------------------------------------------------------------------------------------------
 
 void AggregatorState::check_goals() {
   const auto& goals = options.goals;
@@ -295,7 +305,8 @@ void AggregatorState::save() {
   request.version = aggregation->version();
   request.updates = unsaved;
   if (std::exchange(snapshot_due, false))
-    request.snapshot = std::make_shared<const StoredSnapshot>(StoredSnapshot{aggregation->state(), next_task});
+    request.snapshot =
+        std::make_shared<const StoredSnapshot>(StoredSnapshot{aggregation->state(), next_task});
   saving = std::make_shared<const SaveRequest>(std::move(request));
   self->request(peers->checkpointer, caf::infinite, save_atom_v, saving)
       .then([this](Version version) { on_saved(version); },
@@ -305,7 +316,8 @@ void AggregatorState::save() {
 void AggregatorState::on_saved(const Result<Version>& result) {
   if (!saving) return;
   if (!result) {
-    // A crashed checkpointer is asked again when it is back (on_wire); what the disk refused, with the next version.
+    // A crashed checkpointer is asked again when it is back (on_wire); what the disk refused, with the next
+    // version.
     if (result.error().code == ec::unreachable || result.error().code == ec::internal) return;
     spdlog::error("version {} is not on disk: {}", saving->version, to_string(result.error()));
     snapshot_due = snapshot_due || saving->snapshot != nullptr;

@@ -2,8 +2,8 @@
 //
 //   starting ──restore answered──▶ open ──goal reached──▶ over ──stop──▶ saved
 //
-// Asynchronous strategies fold at once. Synchronous ones fold in the order of the cohort's tasks, so that the model does
-// not depend on who was faster; an update that is early waits for its turn.
+// Asynchronous strategies fold at once. Synchronous ones fold in the order of the cohort's tasks, so that the
+// model does not depend on who was faster; an update that is early waits for its turn.
 #pragma once
 
 #include <deque>
@@ -21,11 +21,11 @@ struct AggregatorOptions {
   StrategyOptions strategy;
   ServerOptimizerOptions optimizer;
   GoalOptions goals;
-  std::function<Seconds()> spent;      ///< of goals.max_seconds so far, resumes included; none: nothing
-  Version snapshot_every = 1;          ///< versions; 0: only at the end
-  std::string transfer_folder;         ///< where old versions that are still downloaded spill to; empty: nowhere
-  std::size_t models_in_memory = 2;    ///< published versions that may stay in memory when there is a folder
-  std::function<Parameters()> initial; ///< makes version 0
+  std::function<Seconds()> spent;  ///< of goals.max_seconds so far, resumes included; none: nothing
+  Version snapshot_every = 1;      ///< versions; 0: only at the end
+  std::string transfer_folder;     ///< where old versions that are still downloaded spill to; empty: nowhere
+  std::size_t models_in_memory = 2;     ///< published versions that may stay in memory when there is a folder
+  std::function<Parameters()> initial;  ///< makes version 0
   std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };
 
@@ -42,8 +42,8 @@ struct AggregatorState {
 
   /// A task of the open cohort.
   struct Slot {
-    bool settled = false;     ///< folded, or lost
-    ValidUpdatePtr waiting;   ///< arrived before its turn
+    bool settled = false;    ///< folded, or lost
+    ValidUpdatePtr waiting;  ///< arrived before its turn
     Weight weight;
   };
 
@@ -54,20 +54,21 @@ struct AggregatorState {
   std::optional<Aggregation> aggregation;  ///< none while starting
   std::optional<PublishedModels> published;
   PublishedModelPtr model;
-  std::uint32_t live = 0;                  ///< clients; 0 also while nobody has said how many
-  std::uint32_t goal = 1;                  ///< distinct clients that close the open buffer
+  std::uint32_t live = 0;  ///< clients; 0 also while nobody has said how many
+  std::uint32_t goal = 1;  ///< distinct clients that close the open buffer
   TaskId next_task = 1;
   CohortPtr cohort;
-  std::map<TaskId, Slot> slots;            ///< of the cohort
-  std::size_t turn = 0;                    ///< index in cohort->tasks of the next to fold
+  std::map<TaskId, Slot> slots;  ///< of the cohort
+  std::size_t turn = 0;          ///< index in cohort->tasks of the next to fold
   Tally tally;
-  std::deque<VersionRecordPtr> unrecorded; ///< versions that metrics has not acknowledged
-  std::map<ClientId, TaskId> answered;     ///< the newest task of each client that was folded
-  std::vector<std::pair<ValidUpdatePtr, caf::typed_response_promise<Receipt>>> early;  ///< came while starting
-  std::vector<UpdateRecord> unsaved;       ///< decided since the last save
-  SaveRequestPtr saving;                   ///< under way
+  std::deque<VersionRecordPtr> unrecorded;  ///< versions that metrics has not acknowledged
+  std::map<ClientId, TaskId> answered;      ///< the newest task of each client that was folded
+  std::vector<std::pair<ValidUpdatePtr, caf::typed_response_promise<Receipt>>>
+      early;                          ///< came while starting
+  std::vector<UpdateRecord> unsaved;  ///< decided since the last save
+  SaveRequestPtr saving;              ///< under way
   bool snapshot_due = false;
-  std::optional<std::string> over;         ///< why the run ends
+  std::optional<std::string> over;  ///< why the run ends
   caf::typed_response_promise<PublicationPtr> stopped;
 
   explicit AggregatorState(aggregator_actor::pointer actor) : self(actor) {}

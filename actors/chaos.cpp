@@ -7,8 +7,10 @@ namespace fl {
 
 Result<std::shared_ptr<Chaos>> Chaos::parse(const std::vector<std::string>& entries) {
   static const auto form = std::regex(
-      "(aggregator|evaluator|metrics)@version=[1-9][0-9]*|scheduler@lease=[1-9][0-9]*|gateway@hello=[1-9][0-9]*|"
-      "checkpointer@snapshot=[1-9][0-9]*|session-[0-9]+@update=[1-9][0-9]*|(client|trainer)-[0-9]+@task=[1-9][0-9]*");
+      "(aggregator|evaluator|metrics)@version=[1-9][0-9]*|scheduler@lease=[1-9][0-9]*|gateway@hello=[1-9][0-"
+      "9]*|"
+      "checkpointer@snapshot=[1-9][0-9]*|session-[0-9]+@update=[1-9][0-9]*|(client|trainer)-[0-9]+@task=[1-9]"
+      "[0-9]*");
   auto chaos = std::make_shared<Chaos>();
   for (const auto& entry : entries) {
     if (!std::regex_match(entry, form))

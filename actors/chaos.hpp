@@ -1,5 +1,5 @@
-// Crashes on purpose: `chaos.crash = ["aggregator@version=3", "client-2@task=2"]`, for people who want to watch recovery
-// and for tests of it.
+// Crashes on purpose: `chaos.crash = ["aggregator@version=3", "client-2@task=2"]`, for people who want to
+// watch recovery and for tests of it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace fl {
 
-/// Which actors crash when. Lives outside the actors, so that each entry strikes once although its actor comes back.
+/// Which actors crash when. Lives outside the actors, so that each entry strikes once although its actor
+/// comes back.
 ///
 ///   entry                     crashes
 ///   aggregator@version=N      about to publish version N

@@ -11,7 +11,8 @@
 
 namespace fl {
 
-// -- asking -----------------------------------------------------------------------------------------------------------
+// -- asking
+// -----------------------------------------------------------------------------------------------------------
 
 void ClientState::ask_for_work() {
   if (!ready) return;  // when the trainer is prepared
@@ -30,7 +31,8 @@ void ClientState::ask_for_work() {
 
 void ClientState::on_assignment(const Assignment& answer) {
   if (work == Work::training || work == Work::delivering) {
-    if (answer.kind == Assignment::Kind::task && answer.task.id == task.id && answer.task.epoch == task.epoch) {
+    if (answer.kind == Assignment::Kind::task && answer.task.id == task.id &&
+        answer.task.epoch == task.epoch) {
       task_known = true;
       if (work == Work::delivering) deliver();
       return;
@@ -39,8 +41,12 @@ void ClientState::on_assignment(const Assignment& answer) {
   }
   work = Work::idle;
   switch (answer.kind) {
-    case Assignment::Kind::task: begin(answer.task); break;
-    case Assignment::Kind::finished: finish(answer.reason); break;
+    case Assignment::Kind::task:
+      begin(answer.task);
+      break;
+    case Assignment::Kind::finished:
+      finish(answer.reason);
+      break;
     case Assignment::Kind::wait:
       tally.state = "waiting for " + answer.reason;
       if (nudged)
@@ -64,11 +70,13 @@ void ClientState::begin(const Task& given) {
     fetch();
 }
 
-// -- fetching ---------------------------------------------------------------------------------------------------------
+// -- fetching
+// ---------------------------------------------------------------------------------------------------------
 
 void ClientState::fetch() {
   if (options.in_process) {
-    self->request(caf::actor_cast<local_session_actor>(session), options.request_timeout, fetch_atom_v, task.id)
+    self->request(caf::actor_cast<local_session_actor>(session), options.request_timeout, fetch_atom_v,
+                  task.id)
         .then(
             [this, now = life, id = task.id, epoch = task.epoch](const PublishedModelPtr& model) {
               if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch) return;
@@ -104,7 +112,8 @@ void ClientState::fetch_more() {
                   static_cast<std::uint32_t>(length))
         .then(
             [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
-              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver) return;
+              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver)
+                return;
               download.acknowledged(chunk.bytes.size(), self->clock().now());
               tally.bytes_down += chunk.bytes.size();
               if (chunk.offset != receiver->received()) {
@@ -146,7 +155,8 @@ void ClientState::fetch_more() {
   }
 }
 
-// -- training ---------------------------------------------------------------------------------------------------------
+// -- training
+// ---------------------------------------------------------------------------------------------------------
 
 void ClientState::train() {
   work = Work::training;
@@ -160,8 +170,10 @@ void ClientState::train() {
           [this, id = task.id, epoch = task.epoch](const caf::error& error) {
             if (work != Work::training || task.id != id || task.epoch != epoch) return;
             const auto reason = from_caf(error);
-            if (reason.code == ec::unreachable || reason.code == ec::cancelled) return;  // the trainer comes back
-            if (reason.code == ec::bad_config || reason.code == ec::bad_data || reason.code == ec::layout_mismatch)
+            if (reason.code == ec::unreachable || reason.code == ec::cancelled)
+              return;  // the trainer comes back
+            if (reason.code == ec::bad_config || reason.code == ec::bad_data ||
+                reason.code == ec::layout_mismatch)
               fail(reason);
             else
               give_up_for_a_while(reason);
@@ -182,21 +194,26 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   if (connection == Connection::connected && task_known) deliver();
 }
 
-// -- delivering -------------------------------------------------------------------------------------------------------
+// -- delivering
+// -------------------------------------------------------------------------------------------------------
 
 void ClientState::deliver() {
   if (options.in_process) {
-    self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id, task.epoch,
-                  update->blob)
-        .then([this, now = life](const Receipt& receipt) { if (now == life) on_receipt(receipt); },
-              [this, now = life](const caf::error& error) {
-                if (now == life) disconnect(from_caf(error));
-              });
+    self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id,
+                  task.epoch, update->blob)
+        .then(
+            [this, now = life](const Receipt& receipt) {
+              if (now == life) on_receipt(receipt);
+            },
+            [this, now = life](const caf::error& error) {
+              if (now == life) disconnect(from_caf(error));
+            });
     return;
   }
   const auto hash = hash_of(*update->blob).value_or(0);
   uplink.restart();
-  self->request(session, options.request_timeout, UploadOffer{task.id, task.epoch, update->blob->size(), hash})
+  self->request(session, options.request_timeout,
+                UploadOffer{task.id, task.epoch, update->blob->size(), hash})
       .then(
           [this, now = life](std::uint64_t offset) {
             if (now != life || work != Work::delivering) return;
@@ -209,7 +226,8 @@ void ClientState::deliver() {
           [this, now = life](const caf::error& error) {
             if (now != life || work != Work::delivering) return;
             const auto reason = from_caf(error);
-            if (reason.code == ec::unreachable || reason.code == ec::unavailable || reason.code == ec::internal)
+            if (reason.code == ec::unreachable || reason.code == ec::unavailable ||
+                reason.code == ec::internal)
               disconnect(reason);
             else
               on_receipt({task.id, reason.code, reason.text, 0, 0});
@@ -250,31 +268,38 @@ void ClientState::send_more() {
 }
 
 void ClientState::commit() {
-  // Checking and folding may have to wait for other clients' updates: no timeout, the session's end is noticed.
+  // Checking and folding may have to wait for other clients' updates: no timeout, the session's end is
+  // noticed.
   self->request(session, caf::infinite, commit_atom_v, task.id)
-      .then([this, now = life](const Receipt& receipt) { if (now == life) on_receipt(receipt); },
-            [this, now = life](const caf::error& error) {
-              if (now == life) disconnect(from_caf(error));
-            });
+      .then(
+          [this, now = life](const Receipt& receipt) {
+            if (now == life) on_receipt(receipt);
+          },
+          [this, now = life](const caf::error& error) {
+            if (now == life) disconnect(from_caf(error));
+          });
 }
 
 void ClientState::on_receipt(const Receipt& receipt) {
   if (work != Work::delivering || receipt.task != task.id) return;
   if (receipt.accepted()) {
     if (task.kind == TaskKind::train) ++tally.updates_accepted;
-    spdlog::log(news_level(), "{}: update of task {} from version {} accepted: loss {:.4f}, {:.1f} s, staleness {}",
+    spdlog::log(news_level(),
+                "{}: update of task {} from version {} accepted: loss {:.4f}, {:.1f} s, staleness {}",
                 options.name, task.id, task.base, update->info.train_loss, update->info.train_seconds,
                 receipt.staleness);
   } else {
     ++tally.updates_rejected[std::string(name_of(receipt.code))];
-    spdlog::log(receipt.code == ec::run_over ? news_level() : spdlog::level::warn, "{}: update of task {} refused: {}: {}",
-                options.name, task.id, name_of(receipt.code), receipt.text);
+    spdlog::log(receipt.code == ec::run_over ? news_level() : spdlog::level::warn,
+                "{}: update of task {} refused: {}: {}", options.name, task.id, name_of(receipt.code),
+                receipt.text);
   }
   drop_task();
   if (connection == Connection::connected) ask_for_work();
 }
 
-// -- giving up --------------------------------------------------------------------------------------------------------
+// -- giving up
+// --------------------------------------------------------------------------------------------------------
 
 void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
@@ -297,8 +322,9 @@ void ClientState::give_up_for_a_while(const Error& reason) {
   self->delayed_send(self, pause_after(failures++), nudge_atom_v);
 }
 
-local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self, ClientOptions options,
-                                         std::size_t index, std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
+local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,
+                                         ClientOptions options, std::size_t index,
+                                         std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
                                          std::uint64_t seed) {
   self->state.options = std::move(options);
   self->state.index = index;

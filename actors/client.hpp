@@ -2,12 +2,14 @@
 //
 //   connection                                          work
 //
-//   disconnected ──wire, backoff over──▶ connecting     idle ──Ready answered: task──▶ fetching ──▶ training ──▶ delivering
-//        ▲                                   │           ▲                                                          │
-//        │ session down, request failed    hello         ╰──────────────── receipt, refusal, revoke ────────────────╯
-//        │                                   ▼
-//        ╰────────────────────────────── connected       connection lost while fetching: back to idle; while training: go
-//                                            │           on; while delivering: again when connected. A new session gets
+//   disconnected ──wire, backoff over──▶ connecting     idle ──Ready answered: task──▶ fetching ──▶ training
+//   ──▶ delivering
+//        ▲                                   │           ▲ │ │ session down, request failed    hello
+//        ╰──────────────── receipt, refusal, revoke ────────────────╯ │                                   ▼
+//        ╰────────────────────────────── connected       connection lost while fetching: back to idle; while
+//        training: go
+//                                            │           on; while delivering: again when connected. A new
+//                                            session gets
 //                                         finished       the lease with the answer to our Ready.
 #pragma once
 
@@ -32,8 +34,8 @@ struct ClientState {
 
   local_client_actor::pointer self = nullptr;
   ClientOptions options;
-  std::size_t index = 0;             ///< of its trainer in Peers
-  std::string id;                    ///< "client-2", for chaos
+  std::size_t index = 0;  ///< of its trainer in Peers
+  std::string id;         ///< "client-2", for chaos
   ChaosPtr chaos;
   std::function<LayoutPtr()> layout_of;  ///< of models that come in chunks; in one process they come whole
   std::optional<RandomStream> random;
@@ -41,28 +43,29 @@ struct ClientState {
   trainer_actor trainer;
 
   Connection connection = Connection::disconnected;
-  std::uint32_t attempts = 0;        ///< to connect, since the last success
+  std::uint32_t attempts = 0;  ///< to connect, since the last success
   std::optional<std::chrono::steady_clock::time_point> down_since;
-  std::uint64_t life = 0;            ///< counts connections, so that an answer of an earlier one is not taken for one of this
+  std::uint64_t life =
+      0;  ///< counts connections, so that an answer of an earlier one is not taken for one of this
   gateway_actor gateway;
   session_actor session;
   Welcome welcome;
-  std::optional<Ready> ready;        ///< the trainer is prepared
+  std::optional<Ready> ready;  ///< the trainer is prepared
 
   Work work = Work::idle;
-  std::uint64_t asks = 0;            ///< counts questions for work, so that only the newest is answered
+  std::uint64_t asks = 0;  ///< counts questions for work, so that only the newest is answered
   Task task;
-  bool task_known = false;           ///< to this session: it has the lease
-  ParametersPtr base;                ///< of the newest fetched version
+  bool task_known = false;  ///< to this session: it has the lease
+  ParametersPtr base;       ///< of the newest fetched version
   std::optional<Version> base_version;
   std::optional<ModelReceiver> receiver;
-  std::uint64_t requested = 0;       ///< bytes of the model asked for
+  std::uint64_t requested = 0;  ///< bytes of the model asked for
   FlowControl download;
   FlowControl uplink;
-  TrainedUpdatePtr update;           ///< finished, not yet acknowledged
-  std::uint64_t upload_offset = 0;   ///< bytes of it sent
-  std::uint32_t failures = 0;        ///< tasks that could not be done, one after the other
-  bool nudged = false;               ///< while asking
+  TrainedUpdatePtr update;          ///< finished, not yet acknowledged
+  std::uint64_t upload_offset = 0;  ///< bytes of it sent
+  std::uint32_t failures = 0;       ///< tasks that could not be done, one after the other
+  bool nudged = false;              ///< while asking
   ClientTally tally;
 
   explicit ClientState(local_client_actor::pointer actor) : self(actor) {}
@@ -102,9 +105,11 @@ struct ClientState {
   void give_up_for_a_while(const Error& reason);
 };
 
-/// `layout_of` is asked when a model is fetched in chunks: the layout of the trainer's model (null before it is prepared).
-local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self, ClientOptions options,
-                                         std::size_t index, std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
+/// `layout_of` is asked when a model is fetched in chunks: the layout of the trainer's model (null before it
+/// is prepared).
+local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,
+                                         ClientOptions options, std::size_t index,
+                                         std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
                                          std::uint64_t seed);
 
 }  // namespace fl

@@ -52,11 +52,12 @@ void ClientState::find_gateway() {
   const auto middleman = self->system().middleman().actor_handle();
   self->request(middleman, options.request_timeout, caf::connect_atom_v, options.host, options.port)
       .then(
-          [this, now = life](const caf::node_id&, const caf::strong_actor_ptr& found, const std::set<std::string>&) {
+          [this, now = life](const caf::node_id&, const caf::strong_actor_ptr& found,
+                             const std::set<std::string>&) {
             if (now != life) return;
             if (!found) {
-              disconnect({ec::unreachable, "nothing is published at " + options.host + ":" +
-                                               std::to_string(options.port)});
+              disconnect({ec::unreachable,
+                          "nothing is published at " + options.host + ":" + std::to_string(options.port)});
               return;
             }
             gateway = caf::actor_cast<gateway_actor>(found);
@@ -65,7 +66,8 @@ void ClientState::find_gateway() {
           [this, now = life](const caf::error& error) {
             if (now != life) return;
             disconnect({ec::unreachable, "no aggregator answers at " + options.host + ":" +
-                                             std::to_string(options.port) + " (" + from_caf(error).text + ")"});
+                                             std::to_string(options.port) + " (" + from_caf(error).text +
+                                             ")"});
           });
 }
 
@@ -123,9 +125,12 @@ void ClientState::on_connected() {
   switch (work) {
     case Work::idle:
     case Work::training:
-    case Work::delivering: ask_for_work(); break;
+    case Work::delivering:
+      ask_for_work();
+      break;
     case Work::asking:
-    case Work::fetching: break;
+    case Work::fetching:
+      break;
   }
 }
 

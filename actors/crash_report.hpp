@@ -1,5 +1,5 @@
-// What an actor does with an exception that nothing caught: end with an error that keeps the text, so that the
-// supervisor can say why it restarts it. (By default CAF ends the actor with a bare runtime_error.)
+// What an actor does with an exception that nothing caught: end with an error that keeps the text, so that
+// the supervisor can say why it restarts it. (By default CAF ends the actor with a bare runtime_error.)
 #pragma once
 
 #include <exception>

@@ -56,7 +56,8 @@ void EvaluatorState::consider(const PublicationPtr& publication) {
   considered = version;
   if (version == 0) return;
   const auto known = (running && running->model->version() == version) ||
-                     (waiting && waiting->model->version() == version) || (newest && newest->version == version);
+                     (waiting && waiting->model->version() == version) ||
+                     (newest && newest->version == version);
   if (known && !publication->anew) return;
   if (!due(version)) {
     skip(version);
@@ -146,10 +147,12 @@ void EvaluatorState::report(const Evaluation& evaluation) {
   if (last.pending() && evaluation.version == last_version) last.deliver(evaluation);
 }
 
-void EvaluatorState::skip(Version version) { self->send(peers->metrics, skip_atom_v, version, version); }
+void EvaluatorState::skip(Version version) {
+  self->send(peers->metrics, skip_atom_v, version, version);
+}
 
-/// A version that is told again, or is the first that this life hears of, means that an actor was restarted: what was
-/// decided on the versions before may have been lost with it, or with us, and is said again.
+/// A version that is told again, or is the first that this life hears of, means that an actor was restarted:
+/// what was decided on the versions before may have been lost with it, or with us, and is said again.
 void EvaluatorState::recall(Version version) {
   auto undecided = std::set<Version>();
   for (const auto& [open_version, answers] : open) undecided.insert(open_version);

@@ -1,5 +1,5 @@
-// The evaluator: measures versions beside the training, never in its way. On the server a job on the worker pool; with
-// evaluate.where = "clients" the weighted mean of the clients' own answers.
+// The evaluator: measures versions beside the training, never in its way. On the server a job on the worker
+// pool; with evaluate.where = "clients" the weighted mean of the clients' own answers.
 #pragma once
 
 #include <map>
@@ -45,7 +45,7 @@ struct EvaluatorState {
   // on the clients
   std::map<Version, Answers> open;
   std::uint32_t live = 0;
-  Version considered = 0;      ///< the newest version heard of
+  Version considered = 0;  ///< the newest version heard of
   // the last version
   Version last_version = 0;
   std::uint32_t last_answers = 0;

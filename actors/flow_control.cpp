@@ -33,6 +33,8 @@ void FlowControl::acknowledged(std::uint64_t bytes, TimePoint now) {
       std::clamp(rate_ * kInFlight_seconds / chunk_bytes_, 1.0, double{kMaxInFlight}));
 }
 
-void FlowControl::restart() { in_flight_ = 0; }
+void FlowControl::restart() {
+  in_flight_ = 0;
+}
 
 }  // namespace fl

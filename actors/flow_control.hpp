@@ -1,5 +1,6 @@
-// How large the chunks of one transfer are, and how many travel at once. Large enough to be fast, small enough that a
-// slow link neither looks dead nor makes others wait: a chunk takes at most half a second, all in flight at most one.
+// How large the chunks of one transfer are, and how many travel at once. Large enough to be fast, small
+// enough that a slow link neither looks dead nor makes others wait: a chunk takes at most half a second, all
+// in flight at most one.
 #pragma once
 
 #include <chrono>
@@ -12,7 +13,8 @@ class FlowControl {
   using TimePoint = std::chrono::steady_clock::time_point;
 
   static constexpr std::uint32_t kMinChunk_bytes = 64u << 10;
-  static constexpr std::uint32_t kMaxChunk_bytes = 512u << 10;  // larger ones are no faster, and ten clients' add up
+  static constexpr std::uint32_t kMaxChunk_bytes =
+      512u << 10;  // larger ones are no faster, and ten clients' add up
   static constexpr std::uint32_t kMaxInFlight = 8;
 
   /// Length of the next chunk, in bytes.
@@ -33,9 +35,9 @@ class FlowControl {
   std::uint32_t chunk_bytes_ = 256u << 10;
   std::uint32_t window_ = 4;
   std::uint32_t in_flight_ = 0;
-  TimePoint busy_since_;     ///< since when something has been in flight without a pause
-  double busy_bytes_ = 0;    ///< acknowledged since then
-  double rate_ = 0;          ///< bytes a second, smoothed; 0: unknown
+  TimePoint busy_since_;   ///< since when something has been in flight without a pause
+  double busy_bytes_ = 0;  ///< acknowledged since then
+  double rate_ = 0;        ///< bytes a second, smoothed; 0: unknown
 };
 
 }  // namespace fl

@@ -15,19 +15,21 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
   session.chaos->strike_next("gateway", "hello");
   if (!peers) return to_caf({ec::unavailable, "the server is starting"});
   if (hello.protocol_version != kProtocolVersion)
-    return to_caf({ec::protocol_mismatch, "the client speaks protocol " + std::to_string(hello.protocol_version) +
-                                              ", the server " + std::to_string(kProtocolVersion) +
-                                              "; run the same release on both"});
+    return to_caf({ec::protocol_mismatch,
+                   "the client speaks protocol " + std::to_string(hello.protocol_version) + ", the server " +
+                       std::to_string(kProtocolVersion) + "; run the same release on both"});
   if (!std::regex_match(hello.name, name_form))
-    return to_caf({ec::hello_refused, "a client's name has 1 to 64 letters, digits, '.', '_' or '-'; choose another "
-                                      "with --name"});
+    return to_caf({ec::hello_refused,
+                   "a client's name has 1 to 64 letters, digits, '.', '_' or '-'; choose another "
+                   "with --name"});
   auto here = std::set<ClientId>();
   for (const auto& [id, entry] : connected) {
     here.insert(id);
     if (entry.client_name == hello.name && entry.client != client.address())
-      return to_caf({ec::unavailable, "a client named " + hello.name +
-                                          " is connected already; choose another --name, or wait until the server has "
-                                          "noticed that it is gone"});
+      return to_caf(
+          {ec::unavailable, "a client named " + hello.name +
+                                " is connected already; choose another --name, or wait until the server has "
+                                "noticed that it is gone"});
   }
   const auto id = session.storage->bind_client(hello.name, terms.clients_count, here);
   if (!id) return to_caf(id.error());
@@ -35,8 +37,9 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
     self->send_exit(old->second.session, caf::exit_reason::user_shutdown);
     connected.erase(old);
   }
-  auto spawned = self->system().spawn(fl::session, session, *id, hello.name, caf::actor_cast<client_actor>(client),
-                                      caf::actor_cast<caf::actor>(self), peers);
+  auto spawned =
+      self->system().spawn(fl::session, session, *id, hello.name, caf::actor_cast<client_actor>(client),
+                           caf::actor_cast<caf::actor>(self), peers);
   self->monitor(spawned);
   connected[*id] = {hello.name, spawned, client.address()};
   auto welcome = terms;
@@ -46,8 +49,9 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
 }
 
 void GatewayState::on_down(const caf::down_msg& down) {
-  const auto found = std::find_if(connected.begin(), connected.end(),
-                                  [&](const auto& entry) { return entry.second.session.address() == down.source; });
+  const auto found = std::find_if(connected.begin(), connected.end(), [&](const auto& entry) {
+    return entry.second.session.address() == down.source;
+  });
   if (found == connected.end()) return;
   const auto session_name = "session-" + std::to_string(found->first);
   if (down.reason && down.reason != caf::exit_reason::user_shutdown) {

@@ -1,4 +1,5 @@
-// The gateway: the only published actor. It checks who comes and spawns a session for each; sessions end with it.
+// The gateway: the only published actor. It checks who comes and spawns a session for each; sessions end with
+// it.
 #pragma once
 
 #include <map>
@@ -19,7 +20,7 @@ struct GatewayState {
   };
 
   gateway_actor::pointer self = nullptr;
-  Welcome terms;               ///< of the run; `client` is filled in for each
+  Welcome terms;  ///< of the run; `client` is filled in for each
   SessionOptions session;
   PeersPtr peers;
   std::map<ClientId, Connected> connected;

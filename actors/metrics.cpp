@@ -177,8 +177,8 @@ VersionRecord MetricsState::last_record() {
   return record;
 }
 
-metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self, MetricsOptions options,
-                                     RunStoragePtr storage, ChaosPtr chaos) {
+metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self,
+                                     MetricsOptions options, RunStoragePtr storage, ChaosPtr chaos) {
   self->state.options = std::move(options);
   self->state.storage = std::move(storage);
   self->state.chaos = std::move(chaos);
@@ -205,7 +205,9 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
         self->state.totals.bytes_up += up;
         self->state.totals.bytes_down += down;
       },
-      [self](restart_atom, const std::string&) { self->state.totals.restarts = ++*self->state.options.restarts; },
+      [self](restart_atom, const std::string&) {
+        self->state.totals.restarts = ++*self->state.options.restarts;
+      },
       [self](begin_atom) {
         if (!self->state.begun) self->state.begun = self->state.now();
         self->state.phase = "training";

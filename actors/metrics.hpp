@@ -1,4 +1,5 @@
-// The metrics: counts what happens, keeps the store's versions and metrics.jsonl in order, and answers how the run goes.
+// The metrics: counts what happens, keeps the store's versions and metrics.jsonl in order, and answers how
+// the run goes.
 #pragma once
 
 #include <deque>
@@ -35,21 +36,21 @@ struct MetricsState {
   RunStoragePtr storage;
   ChaosPtr chaos;
 
-  RunTotals totals;                          ///< of the whole run
-  double seconds_before = 0;                 ///< wall seconds of earlier lives
-  std::optional<TimePoint> begun;            ///< first lease of this life
-  std::optional<double> stopped_at_s;        ///< the clock stands still from here
-  bool stopped = false;                      ///< no more versions will come
-  std::deque<Pending> pending;               ///< rising versions
-  std::map<Version, Evaluation> early;       ///< evaluations that overtook their version's record
+  RunTotals totals;                     ///< of the whole run
+  double seconds_before = 0;            ///< wall seconds of earlier lives
+  std::optional<TimePoint> begun;       ///< first lease of this life
+  std::optional<double> stopped_at_s;   ///< the clock stands still from here
+  bool stopped = false;                 ///< no more versions will come
+  std::deque<Pending> pending;          ///< rising versions
+  std::map<Version, Evaluation> early;  ///< evaluations that overtook their version's record
   VersionRecord newest;
-  std::optional<Evaluation> evaluation;      ///< the newest
+  std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
   Roster roster;
   TimePoint roster_at;
-  std::deque<TimePoint> recent_updates;      ///< accepted in the last seconds
-  std::uint64_t updates_at_begin = 0;        ///< accepted before this life
+  std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds
+  std::uint64_t updates_at_begin = 0;    ///< accepted before this life
   Version version_at_begin = 0;
 
   explicit MetricsState(metrics_actor::pointer actor) : self(actor) {}
@@ -67,7 +68,7 @@ struct MetricsState {
   VersionRecord last_record();
 };
 
-metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self, MetricsOptions options,
-                                     RunStoragePtr storage, ChaosPtr chaos);
+metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsState> self,
+                                     MetricsOptions options, RunStoragePtr storage, ChaosPtr chaos);
 
 }  // namespace fl

@@ -27,25 +27,25 @@ struct EvaluationOptions {
 
 /// How crashed actors come back (see actors/restart_policy.hpp).
 struct SupervisionOptions {
-  std::uint32_t max_restarts = 5;             ///< of one actor within `period`; more ends the run
+  std::uint32_t max_restarts = 5;  ///< of one actor within `period`; more ends the run
   Seconds period{60};
-  std::chrono::milliseconds backoff_min{100}; ///< before the first restart; doubles each time
+  std::chrono::milliseconds backoff_min{100};  ///< before the first restart; doubles each time
   std::chrono::milliseconds backoff_max{10'000};
-  double jitter = 0.2;                        ///< the wait varies by this share, in [0, 1)
-  std::chrono::milliseconds grace{5'000};     ///< for an actor to stop by itself before it is killed
+  double jitter = 0.2;                     ///< the wait varies by this share, in [0, 1)
+  std::chrono::milliseconds grace{5'000};  ///< for an actor to stop by itself before it is killed
 };
 
 /// One client.
 struct ClientOptions {
-  std::string name;                  ///< unique in the federation
-  bool in_process = true;            ///< models and updates are shared by pointer, not sent in chunks
-  std::string host;                  ///< of the aggregator, when not in_process
+  std::string name;        ///< unique in the federation
+  bool in_process = true;  ///< models and updates are shared by pointer, not sent in chunks
+  std::string host;        ///< of the aggregator, when not in_process
   std::uint16_t port = 4242;
-  double speed = 1;                  ///< multiplies the task's time: 10 takes ten times as long; on the real clock the
-                                     ///< difference is waited
-  double dropout = 0;                ///< probability that a task is given up, in [0, 1)
+  double speed = 1;    ///< multiplies the task's time: 10 takes ten times as long; on the real clock the
+                       ///< difference is waited
+  double dropout = 0;  ///< probability that a task is given up, in [0, 1)
   std::chrono::milliseconds request_timeout{60'000};  ///< for one answer of the server
-  Seconds reconnect{0};              ///< how long to keep trying to connect; 0: for ever
+  Seconds reconnect{0};                               ///< how long to keep trying to connect; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
 };

@@ -5,8 +5,8 @@
 
 namespace fl {
 
-std::chrono::milliseconds backoff(std::uint32_t attempt, std::chrono::milliseconds min, std::chrono::milliseconds max,
-                                  double jitter, RandomStream& random) {
+std::chrono::milliseconds backoff(std::uint32_t attempt, std::chrono::milliseconds min,
+                                  std::chrono::milliseconds max, double jitter, RandomStream& random) {
   const auto doubled = static_cast<double>(min.count()) * std::pow(2.0, std::min(attempt, 30u));
   const auto capped = std::min(doubled, static_cast<double>(max.count()));
   return std::chrono::milliseconds(std::llround(capped * random.uniform(1 - jitter, 1 + jitter)));

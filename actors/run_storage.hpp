@@ -1,5 +1,5 @@
-// Where a run is kept, as the actors see it: an interface, so that they can be tested with one in memory. The real one
-// is runtime/run_store.hpp (SQLite beside snapshot files).
+// Where a run is kept, as the actors see it: an interface, so that they can be tested with one in memory. The
+// real one is runtime/run_store.hpp (SQLite beside snapshot files).
 #pragma once
 
 #include <cstdint>
@@ -22,16 +22,16 @@ struct UpdateRecord {
   Epoch epoch = 0;
   ClientId client = 0;
   Version base = 0;
-  Version folded_into = 0;      ///< the version it became part of; 0 when refused
-  ec decision = ec::none;       ///< none: accepted
+  Version folded_into = 0;  ///< the version it became part of; 0 when refused
+  ec decision = ec::none;   ///< none: accepted
   std::uint64_t samples = 0;
   std::uint64_t staleness = 0;
   double weight = 0;
   double train_loss = 0;
   double train_seconds = 0;
-  double norm = 0;              ///< L2 of the delta
-  std::uint64_t bytes = 0;      ///< encoded
-  double time_s = 0;            ///< since the run's start
+  double norm = 0;          ///< L2 of the delta
+  std::uint64_t bytes = 0;  ///< encoded
+  double time_s = 0;        ///< since the run's start
 };
 
 /// Counts over the whole run, resumes included. Kept with each version, so a resume from it goes on counting.
@@ -49,14 +49,14 @@ struct RunTotals {
 /// One version, as a line of metrics.jsonl.
 struct VersionRecord {
   Version version = 0;
-  double time_s = 0;                     ///< since the first lease, summed over resumes
+  double time_s = 0;  ///< since the first lease, summed over resumes
   std::optional<double> virtual_s;
-  std::uint64_t updates = 0;             ///< folded into this version
-  double train_loss = 0;                 ///< mean over its updates, weighted by samples
-  double staleness_mean = 0;             ///< over its updates
-  std::optional<double> eval_loss;       ///< none: not evaluated
+  std::uint64_t updates = 0;        ///< folded into this version
+  double train_loss = 0;            ///< mean over its updates, weighted by samples
+  double staleness_mean = 0;        ///< over its updates
+  std::optional<double> eval_loss;  ///< none: not evaluated
   std::optional<double> eval_accuracy;
-  RunTotals totals;                      ///< after this version
+  RunTotals totals;  ///< after this version
 };
 
 struct ClientRecord {
@@ -77,9 +77,9 @@ class RunStorage {
  public:
   virtual ~RunStorage() = default;
 
-  /// The client's index: what its name was bound to before, else the lowest index below `clients_count` that was never
-  /// bound, else the lowest whose client is not `connected` now (its name is forgotten).
-  /// Fails with `hello_refused` when all are taken.
+  /// The client's index: what its name was bound to before, else the lowest index below `clients_count` that
+  /// was never bound, else the lowest whose client is not `connected` now (its name is forgotten). Fails with
+  /// `hello_refused` when all are taken.
   virtual Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count,
                                        const std::set<ClientId>& connected) = 0;
   virtual Result<void> save_client(const ClientRecord& client) = 0;
@@ -87,21 +87,24 @@ class RunStorage {
   /// Writes a snapshot atomically and forgets old ones beyond the number to keep.
   virtual Result<void> save_snapshot(const AggregationState& state, TaskId next_task) = 0;
 
-  /// The newest snapshot that is whole; none when there is none. Damaged ones are skipped and said so in the log.
-  /// `layout` is what the arrays must fit.
+  /// The newest snapshot that is whole; none when there is none. Damaged ones are skipped and said so in the
+  /// log. `layout` is what the arrays must fit.
   virtual Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) = 0;
 
   /// Adds decided updates, in one transaction.
   virtual Result<void> save_updates(std::span<const UpdateRecord> updates) = 0;
 
-  /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in rising order.
+  /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in
+  /// rising order.
   virtual Result<void> save_version(const VersionRecord& version) = 0;
 
-  /// Adds the version's line to metrics.jsonl, once it has been evaluated or will not be (none). In rising order.
+  /// Adds the version's line to metrics.jsonl, once it has been evaluated or will not be (none). In rising
+  /// order.
   virtual Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) = 0;
 
-  /// Forgets versions, updates and lines above `version`, writes metrics.jsonl anew from what is left (so a version whose
-  /// line was not written before a crash has one now), and returns the totals at that version (zeros at none).
+  /// Forgets versions, updates and lines above `version`, writes metrics.jsonl anew from what is left (so a
+  /// version whose line was not written before a crash has one now), and returns the totals at that version
+  /// (zeros at none).
   virtual Result<RunTotals> roll_back(Version version) = 0;
 
   /// Best accuracy of any stored version; none when none was evaluated.

@@ -10,13 +10,15 @@ namespace fl {
 
 SchedulerState::SchedulerState(scheduler_actor::pointer actor) : self(actor), book({}, 0) {}
 
-LeaseBook::TimePoint SchedulerState::now() const { return self->clock().now(); }
+LeaseBook::TimePoint SchedulerState::now() const {
+  return self->clock().now();
+}
 
 void SchedulerState::carry_out() {
   const auto effects = book.take_effects();
   for (const auto& lost : effects.voided) {
-    spdlog::log(book.finished() ? spdlog::level::debug : spdlog::level::info, "task {} of client {} is lost: {}",
-                lost.task, lost.client, lost.reason);
+    spdlog::log(book.finished() ? spdlog::level::debug : spdlog::level::info,
+                "task {} of client {} is lost: {}", lost.task, lost.client, lost.reason);
     if (const auto session = sessions.find(lost.client); session != sessions.end())
       self->send(session->second, revoke_atom_v, lost.task, lost.reason);
     if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.task);
@@ -57,7 +59,8 @@ void SchedulerState::on_down(const caf::down_msg& down) {
 }
 
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
-                                         SchedulerOptions options, std::function<Epoch()> next_epoch, ChaosPtr chaos) {
+                                         SchedulerOptions options, std::function<Epoch()> next_epoch,
+                                         ChaosPtr chaos) {
   self->state.book = LeaseBook(std::move(options), next_epoch());
   self->state.next_epoch = std::move(next_epoch);
   self->state.chaos = std::move(chaos);

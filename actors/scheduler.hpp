@@ -31,6 +31,7 @@ struct SchedulerState {
 
 /// `next_epoch` gives a number never given before in this run.
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
-                                         SchedulerOptions options, std::function<Epoch()> next_epoch, ChaosPtr chaos);
+                                         SchedulerOptions options, std::function<Epoch()> next_epoch,
+                                         ChaosPtr chaos);
 
 }  // namespace fl

@@ -23,7 +23,8 @@ constexpr std::uint32_t kMaxFetch_bytes = 4u << 20;
 
 }  // namespace
 
-// -- Upload -----------------------------------------------------------------------------------------------------------
+// -- Upload
+// -----------------------------------------------------------------------------------------------------------
 
 Upload::Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target)
     : offer_(offer), target_(std::move(target)) {}
@@ -60,7 +61,8 @@ Result<ByteSourcePtr> Upload::finish() && {
   return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
 }
 
-// -- Leases -----------------------------------------------------------------------------------------------------------
+// -- Leases
+// -----------------------------------------------------------------------------------------------------------
 
 void SessionState::on_wire(const PeersPtr& handles) {
   const auto new_scheduler = handles->scheduler != peers->scheduler;
@@ -89,7 +91,8 @@ void SessionState::on_lease(const LeasePtr& given) {
   if (!assignment.pending()) return;
   auto answer = given->assignment;
   if (answer.kind == Assignment::Kind::task) {
-    if (!lease || lease->assignment.task.id != answer.task.id || lease->assignment.task.epoch != answer.task.epoch)
+    if (!lease || lease->assignment.task.id != answer.task.id ||
+        lease->assignment.task.epoch != answer.task.epoch)
       upload.reset();
     lease = given;
     // Clients of the same process share the model and need no hash of it.
@@ -104,12 +107,14 @@ Result<PublishedModelPtr> SessionState::model_of(TaskId task) const {
   return lease->model;
 }
 
-// -- Updates ----------------------------------------------------------------------------------------------------------
+// -- Updates
+// ----------------------------------------------------------------------------------------------------------
 
 Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (auto model = model_of(offer.task); !model) return tl::unexpected(model.error());
   if (lease->assignment.task.epoch != offer.epoch)
-    return fail(ec::unknown_lease, "task " + std::to_string(offer.task) + " is of an earlier life of the server");
+    return fail(ec::unknown_lease,
+                "task " + std::to_string(offer.task) + " is of an earlier life of the server");
   auto limit = options.layout->size_bytes() + kHeaderAllowance_bytes;
   if (options.max_model_bytes > 0) limit = std::min(limit, options.max_model_bytes + kHeaderAllowance_bytes);
   if (offer.size_bytes > limit)
@@ -172,10 +177,10 @@ void SessionState::submit() {
           [this, asked = submitting](const Receipt& decision) {
             if (submitting == asked) decide(decision);
           },
-            [this](const caf::error& error) {
-              // The aggregator crashed: it is asked again when it is back (on_wire).
-              spdlog::info("the update of {} waits for the aggregator: {}", client_name, from_caf(error).text);
-            });
+          [this](const caf::error& error) {
+            // The aggregator crashed: it is asked again when it is back (on_wire).
+            spdlog::info("the update of {} waits for the aggregator: {}", client_name, from_caf(error).text);
+          });
 }
 
 void SessionState::decide(const Receipt& decision) {
@@ -189,8 +194,8 @@ void SessionState::decide(const Receipt& decision) {
     spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
   else
     spdlog::log(decision.code == ec::run_over ? spdlog::level::debug : spdlog::level::warn,
-                "update of {} for task {} refused: {}: {}", client_name, decision.task, name_of(decision.code),
-                 decision.text);
+                "update of {} for task {} refused: {}: {}", client_name, decision.task,
+                name_of(decision.code), decision.text);
   if (receipt.pending()) receipt.deliver(decision);
 }
 
@@ -230,17 +235,20 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
   self->monitor(handle);
   self->monitor(gateway);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
-  self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), LeasePtr());
+  self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self),
+             LeasePtr());
   return {
       [self](const Ready& ready) {
         auto& state = self->state;
         if (!state.ready) {
-          const auto saved =
-              state.options.storage->save_client({state.client, state.client_name, ready.samples, ready.label_histogram});
-          if (!saved) spdlog::error("client {} is not in the store: {}", state.client_name, saved.error().text);
+          const auto saved = state.options.storage->save_client(
+              {state.client, state.client_name, ready.samples, ready.label_histogram});
+          if (!saved)
+            spdlog::error("client {} is not in the store: {}", state.client_name, saved.error().text);
         }
         state.ready = ready;
-        if (state.assignment.pending()) state.assignment.deliver(to_caf({ec::cancelled, "the client asked again"}));
+        if (state.assignment.pending())
+          state.assignment.deliver(to_caf({ec::cancelled, "the client asked again"}));
         state.assignment = self->make_response_promise<Assignment>();
         state.ask_scheduler();
         return state.assignment;
@@ -249,7 +257,8 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto model = self->state.model_of(task);
         if (!model) return to_caf(model.error());
         if (offset >= (*model)->size()) return to_caf({ec::corrupt_data, "the model ends before that"});
-        auto bytes = (*model)->part(offset, std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
+        auto bytes = (*model)->part(
+            offset, std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
         if (!bytes) return to_caf(bytes.error());
         if (offset + bytes->size() == (*model)->size())
           self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
@@ -259,7 +268,8 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
       [self](const Chunk& chunk) -> caf::result<std::uint64_t> {
         auto& upload = self->state.upload;
         if (!upload || upload->offer().task != chunk.task)
-          return to_caf({ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way"});
+          return to_caf(
+              {ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way"});
         if (auto ok = upload->add(chunk); !ok) return to_caf(ok.error());
         return upload->received();
       },
@@ -281,11 +291,12 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
       },
       [self](fetch_atom, TaskId task) {
         auto model = self->state.model_of(task);
-        if (model)
-          self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+        if (model) self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
         return answer(std::move(model));
       },
-      [self](submit_atom, TaskId task, Epoch, const ByteSourcePtr& blob) { return self->state.take(task, blob); },
+      [self](submit_atom, TaskId task, Epoch, const ByteSourcePtr& blob) {
+        return self->state.take(task, blob);
+      },
       [self](nudge_atom) { self->send(self->state.handle, nudge_atom_v); },
       [self](revoke_atom, TaskId task, const std::string& reason) {
         auto& state = self->state;
@@ -295,7 +306,9 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         }
         self->send(state.handle, revoke_atom_v, task, reason);
       },
-      [self](finish_atom, const std::string& reason) { self->send(self->state.handle, finish_atom_v, reason); },
+      [self](finish_atom, const std::string& reason) {
+        self->send(self->state.handle, finish_atom_v, reason);
+      },
       [self](wire_atom, const PeersPtr& handles) { self->state.on_wire(handles); },
   };
 }

@@ -1,5 +1,5 @@
-// A session: one connected client on the server. It receives, decodes and checks what its client sends, so that a bad
-// client costs its own session and nothing else. It ends when its client or the gateway does.
+// A session: one connected client on the server. It receives, decodes and checks what its client sends, so
+// that a bad client costs its own session and nothing else. It ends when its client or the gateway does.
 #pragma once
 
 #include <functional>
@@ -14,10 +14,10 @@ namespace fl {
 
 struct SessionOptions {
   LayoutPtr layout;
-  bool whole_model = false;            ///< clients send their model (FedAsync)
+  bool whole_model = false;  ///< clients send their model (FedAsync)
   bool evaluate_on_clients = false;
-  std::string transfer_folder;         ///< uploads in progress; empty: in memory
-  std::uint64_t max_model_bytes = 0;   ///< a larger upload is refused; 0: no limit beyond what the model needs
+  std::string transfer_folder;        ///< uploads in progress; empty: in memory
+  std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
   RunStoragePtr storage;
   ChaosPtr chaos;
 };
@@ -58,7 +58,7 @@ struct SessionState {
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
-  ValidUpdatePtr submitting;                           ///< handed to the aggregator, not decided yet
+  ValidUpdatePtr submitting;  ///< handed to the aggregator, not decided yet
   caf::typed_response_promise<Receipt> receipt;
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}

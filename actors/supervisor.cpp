@@ -15,7 +15,9 @@ bool ended_normally(const caf::error& reason) {
   return !reason || reason == caf::exit_reason::normal || reason == caf::exit_reason::user_shutdown;
 }
 
-std::string seconds_text(Seconds seconds) { return std::to_string(static_cast<long>(seconds.count())) + " s"; }
+std::string seconds_text(Seconds seconds) {
+  return std::to_string(static_cast<long>(seconds.count())) + " s";
+}
 
 }  // namespace
 
@@ -33,8 +35,9 @@ void SupervisorState::wire_all() {
 }
 
 void SupervisorState::on_down(const caf::down_msg& down) {
-  const auto found = std::find_if(children.begin(), children.end(),
-                                  [&](const auto& child) { return child.actor && child.actor == down.source; });
+  const auto found = std::find_if(children.begin(), children.end(), [&](const auto& child) {
+    return child.actor && child.actor == down.source;
+  });
   if (found == children.end()) return;
   found->actor = nullptr;
   if (peers.metrics && peers.metrics.address() == down.source) metrics_down = true;
@@ -67,7 +70,8 @@ void SupervisorState::restart(const std::string& id) {
   wire_all();
   untold.push_back(id);
   if (peers.metrics && !metrics_down)
-    for (const auto& restarted : std::exchange(untold, {})) self->send(peers.metrics, restart_atom_v, restarted);
+    for (const auto& restarted : std::exchange(untold, {}))
+      self->send(peers.metrics, restart_atom_v, restarted);
   spdlog::info("{} is back", id);
 }
 
@@ -85,8 +89,8 @@ void SupervisorState::stop_next() {
 }
 
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<SupervisorState> self,
-                                           SupervisionOptions options, std::vector<ChildSpec> children, Peers peers,
-                                           std::uint64_t seed) {
+                                           SupervisionOptions options, std::vector<ChildSpec> children,
+                                           Peers peers, std::uint64_t seed) {
   self->state.self = self;
   self->state.options = options;
   self->state.peers = std::move(peers);

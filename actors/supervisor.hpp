@@ -13,10 +13,10 @@ namespace fl {
 
 /// How one actor is started, found by the others, and wired.
 struct ChildSpec {
-  std::string id;                                             ///< "aggregator", "client-2", …
-  std::function<caf::actor(caf::actor_system&)> start;        ///< spawns it
-  std::function<void(Peers&, const caf::actor&)> enter;       ///< puts its handle where the others look
-  bool wired = true;                                          ///< takes (wire_atom, PeersPtr)
+  std::string id;                                        ///< "aggregator", "client-2", …
+  std::function<caf::actor(caf::actor_system&)> start;   ///< spawns it
+  std::function<void(Peers&, const caf::actor&)> enter;  ///< puts its handle where the others look
+  bool wired = true;                                     ///< takes (wire_atom, PeersPtr)
 };
 
 struct SupervisorState {
@@ -45,10 +45,11 @@ struct SupervisorState {
   void stop_next();
 };
 
-/// Children start in order and stop in reverse. A child that ends normally is not restarted; one that crashes is, after
-/// a backoff, and then all are wired anew. One that crashes too often ends the run: `node` is told (lost_atom, why).
+/// Children start in order and stop in reverse. A child that ends normally is not restarted; one that crashes
+/// is, after a backoff, and then all are wired anew. One that crashes too often ends the run: `node` is told
+/// (lost_atom, why).
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<SupervisorState> self,
-                                           SupervisionOptions options, std::vector<ChildSpec> children, Peers peers,
-                                           std::uint64_t seed);
+                                           SupervisionOptions options, std::vector<ChildSpec> children,
+                                           Peers peers, std::uint64_t seed);
 
 }  // namespace fl

@@ -15,9 +15,10 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
   auto loaded = options.prepare(terms);
   if (!loaded) return tl::unexpected(loaded.error());
   if (terms.layout_fingerprint != 0 && loaded->trainer->layout()->fingerprint() != terms.layout_fingerprint)
-    return fail(ec::layout_mismatch, "the server's model \"" + terms.model_name +
-                                         "\" has other parameters than this client's; both need the same release and "
-                                         "the same kind of data");
+    return fail(ec::layout_mismatch,
+                "the server's model \"" + terms.model_name +
+                    "\" has other parameters than this client's; both need the same release and "
+                    "the same kind of data");
   welcome = terms;
   means = std::move(*loaded);
   auto ready = Ready();
@@ -28,7 +29,8 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
   return ready;
 }
 
-caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& task, const ParametersPtr& base) {
+caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& task,
+                                                                  const ParametersPtr& base) {
   if (current) cancel({ec::cancelled, "another task came"});
   auto promise = self->make_response_promise<TrainedUpdatePtr>();
   options.chaos->strike_next(options.id, "task");
@@ -87,7 +89,8 @@ void TrainerState::cancel(const Error& error) {
   cancelled->promise.deliver(to_caf(error));
 }
 
-trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerState> self, TrainerActorOptions options) {
+trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerState> self,
+                                     TrainerActorOptions options) {
   self->state.options = std::move(options);
   end_with_reason_on_exception(self);
   return {
@@ -96,7 +99,9 @@ trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerStat
         if (!ready) return to_caf(ready.error());
         return *ready;
       },
-      [self](train_atom, const Task& task, const ParametersPtr& base) { return self->state.train(task, base); },
+      [self](train_atom, const Task& task, const ParametersPtr& base) {
+        return self->state.train(task, base);
+      },
       [self](cancel_atom, TaskId task) {
         if (self->state.current && self->state.current->task.id == task)
           self->state.cancel({ec::cancelled, "the task was cancelled"});

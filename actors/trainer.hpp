@@ -1,5 +1,5 @@
-// The trainer: one client's hands. It puts the task's job on the worker pool and answers when it is done, not before a
-// client of this speed would have been.
+// The trainer: one client's hands. It puts the task's job on the worker pool and answers when it is done, not
+// before a client of this speed would have been.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ struct TrainerActorOptions {
   /// Loads the model and the data that the welcome names. May take seconds.
   std::function<Result<TrainingMeans>(const Welcome&)> prepare;
   std::shared_ptr<WorkerPool> pool;
-  double speed = 1;              ///< multiplies the task's time, see ClientOptions
+  double speed = 1;  ///< multiplies the task's time, see ClientOptions
   ChaosPtr chaos;
 };
 
@@ -48,6 +48,7 @@ struct TrainerState {
   void cancel(const Error& error);
 };
 
-trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerState> self, TrainerActorOptions options);
+trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerState> self,
+                                     TrainerActorOptions options);
 
 }  // namespace fl

@@ -51,7 +51,8 @@ void TrainingRun::encode() {
     info.train_loss = report.train_loss;
     info.train_seconds = report.compute_seconds;
   }
-  auto blob = training_ ? make_update_blob(info, *layout_, whole_model_) : make_evaluation_blob(info, *layout_);
+  auto blob =
+      training_ ? make_update_blob(info, *layout_, whole_model_) : make_evaluation_blob(info, *layout_);
   if (training_) training_->write_update(blob.values(), whole_model_);
   training_.reset();
   result_ = std::make_shared<const TrainedUpdate>(

@@ -1,4 +1,5 @@
-// All that one task asks of a client, as one job for the worker pool: evaluate the base if asked to, train, encode.
+// All that one task asks of a client, as one job for the worker pool: evaluate the base if asked to, train,
+// encode.
 #pragma once
 
 #include "actors/actors.hpp"
@@ -16,8 +17,9 @@ struct TrainingMeans {
 class TrainingRun final : public Job {
  public:
   /// Fails like Trainer::train.
-  static Result<std::shared_ptr<TrainingRun>> begin(const TrainingMeans& means, const Task& task, ParametersPtr base,
-                                                    bool whole_model, std::uint64_t stream_seed);
+  static Result<std::shared_ptr<TrainingRun>> begin(const TrainingMeans& means, const Task& task,
+                                                    ParametersPtr base, bool whole_model,
+                                                    std::uint64_t stream_seed);
 
   bool run_slice(std::chrono::steady_clock::time_point until) override;
 
@@ -32,7 +34,7 @@ class TrainingRun final : public Job {
   LayoutPtr layout_;
   std::unique_ptr<EvaluationJob> evaluation_;  ///< null: not asked for
   bool evaluated_ = false;
-  std::unique_ptr<TrainingJob> training_;      ///< null: only the evaluation is asked for
+  std::unique_ptr<TrainingJob> training_;  ///< null: only the evaluation is asked for
   TrainedUpdatePtr result_;
 };
 

@@ -29,11 +29,14 @@ class Parameters {
 
   /// The values of one tensor of the layout.
   std::span<float> values_of(const LayoutEntry& entry) { return values().subspan(entry.offset, entry.size); }
-  std::span<const float> values_of(const LayoutEntry& entry) const { return values().subspan(entry.offset, entry.size); }
+  std::span<const float> values_of(const LayoutEntry& entry) const {
+    return values().subspan(entry.offset, entry.size);
+  }
 
   std::span<const std::byte> bytes() const { return buffer_.span(); }
 
-  /// SHA-256 over the float32 values, little-endian, as 64 hexadecimal digits: `model_sha256` of summary.json.
+  /// SHA-256 over the float32 values, little-endian, as 64 hexadecimal digits: `model_sha256` of
+  /// summary.json.
   std::string sha256() const;
 
  private:

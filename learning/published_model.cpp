@@ -101,7 +101,8 @@ Result<ParametersPtr> PublishedModel::parameters() const {
     if (parameters_) return parameters_;
   }
   auto values = Parameters(layout_);
-  if (auto ok = file_->read(0, std::as_writable_bytes(values.values())); !ok) return tl::unexpected(ok.error());
+  if (auto ok = file_->read(0, std::as_writable_bytes(values.values())); !ok)
+    return tl::unexpected(ok.error());
   return std::make_shared<const Parameters>(std::move(values));
 }
 
@@ -155,15 +156,18 @@ Result<void> ModelReceiver::read_header() {
   auto decoded = decode_header(PrefixSource(head_, size_));
   if (!decoded) return tl::unexpected(decoded.error());
   const auto& envelope = decoded->envelope;
-  if (!std::holds_alternative<ModelInfo>(envelope.content)) return fail(ec::corrupt_data, "the blob is not a model");
+  if (!std::holds_alternative<ModelInfo>(envelope.content))
+    return fail(ec::corrupt_data, "the blob is not a model");
   const auto* section = envelope.find("parameters");
-  if (section == nullptr || section->codec != "none" || section->values != layout_->size() || section->offset != 0 ||
-      envelope.layout_fingerprint != layout_->fingerprint())
-    return fail(ec::layout_mismatch, "the server's model does not fit this client's; both need the same model.name");
+  if (section == nullptr || section->codec != "none" || section->values != layout_->size() ||
+      section->offset != 0 || envelope.layout_fingerprint != layout_->fingerprint())
+    return fail(ec::layout_mismatch,
+                "the server's model does not fit this client's; both need the same model.name");
   payload_offset_ = decoded->payload_offset;
   parameters_.emplace(layout_);
   const auto rest = std::span(head_).subspan(std::min<std::size_t>(payload_offset_, head_.size()));
-  if (rest.size() > layout_->size_bytes()) return fail(ec::corrupt_data, "the model holds more than its parameters");
+  if (rest.size() > layout_->size_bytes())
+    return fail(ec::corrupt_data, "the model holds more than its parameters");
   if (!rest.empty()) std::memcpy(parameters_->values().data(), rest.data(), rest.size());
   head_.clear();
   return {};
@@ -171,7 +175,8 @@ Result<void> ModelReceiver::read_header() {
 
 Result<ParametersPtr> ModelReceiver::finish() {
   if (!complete() || !parameters_) return fail(ec::corrupt_data, "the model is not whole");
-  if (expected_hash_ != 0 && hash_.value() != expected_hash_) return fail(ec::corrupt_data, "the model was damaged on its way");
+  if (expected_hash_ != 0 && hash_.value() != expected_hash_)
+    return fail(ec::corrupt_data, "the model was damaged on its way");
   return std::make_shared<const Parameters>(std::move(*parameters_));
 }
 

@@ -1,4 +1,5 @@
-// One published version as it is shared: an immutable blob that sessions read in parts and local clients use as it is.
+// One published version as it is shared: an immutable blob that sessions read in parts and local clients use
+// as it is.
 #pragma once
 
 #include <filesystem>
@@ -14,8 +15,9 @@
 
 namespace fl {
 
-/// The encoded form of a version (header, then the parameters) without a second copy of the numbers. When too many
-/// old versions are still being downloaded, `spill` moves one to a file, so memory does not grow with the clients.
+/// The encoded form of a version (header, then the parameters) without a second copy of the numbers. When too
+/// many old versions are still being downloaded, `spill` moves one to a file, so memory does not grow with
+/// the clients.
 class PublishedModel final : public ByteSource {
  public:
   PublishedModel(Version version, ParametersPtr parameters);
@@ -49,7 +51,8 @@ class PublishedModel final : public ByteSource {
 
 using PublishedModelPtr = std::shared_ptr<const PublishedModel>;
 
-/// Takes in a model blob part by part, in order, and puts the numbers where they will be used: no second copy.
+/// Takes in a model blob part by part, in order, and puts the numbers where they will be used: no second
+/// copy.
 class ModelReceiver {
  public:
   /// `size` and `hash` (XXH3-64; 0: not given) of the blob as the task gives them.
@@ -59,7 +62,8 @@ class ModelReceiver {
   std::uint64_t received() const { return received_; }
   bool complete() const { return received_ == size_; }
 
-  /// Fails with `corrupt_data`, `unsupported_format`, or `layout_mismatch` when the model is another than the client's.
+  /// Fails with `corrupt_data`, `unsupported_format`, or `layout_mismatch` when the model is another than the
+  /// client's.
   Result<void> add(std::span<const std::byte> part);
 
   /// After the last part; fails with `corrupt_data` when the hash does not hold.

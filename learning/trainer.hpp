@@ -1,6 +1,6 @@
-// What trains and evaluates, as a pure interface: nothing here knows of torch, and everything else can be tested with a
-// fake. Work comes as jobs that run in slices, so that it can be interrupted, and so that few threads share many jobs
-// evenly (learning/worker_pool.hpp).
+// What trains and evaluates, as a pure interface: nothing here knows of torch, and everything else can be
+// tested with a fake. Work comes as jobs that run in slices, so that it can be interrupted, and so that few
+// threads share many jobs evenly (learning/worker_pool.hpp).
 #pragma once
 
 #include <atomic>
@@ -31,10 +31,10 @@ class Job {
 
 /// How a local training went.
 struct TrainingReport {
-  std::uint64_t samples = 0;    ///< distinct samples trained on (n_i)
-  std::uint64_t steps = 0;      ///< batches done
-  double train_loss = 0;        ///< mean over the batches
-  double compute_seconds = 0;   ///< time spent inside run_slice, or what the echo trainer pretends
+  std::uint64_t samples = 0;   ///< distinct samples trained on (n_i)
+  std::uint64_t steps = 0;     ///< batches done
+  double train_loss = 0;       ///< mean over the batches
+  double compute_seconds = 0;  ///< time spent inside run_slice, or what the echo trainer pretends
 };
 
 /// One client's training from one base.
@@ -54,7 +54,8 @@ class EvaluationJob : public Job {
   virtual Evaluation report() const = 0;
 };
 
-/// Knows one model: its layout, how it begins, how it trains. Thread-safe; one serves all clients of a process.
+/// Knows one model: its layout, how it begins, how it trains. Thread-safe; one serves all clients of a
+/// process.
 class Trainer {
  public:
   virtual ~Trainer() = default;
@@ -65,8 +66,8 @@ class Trainer {
   virtual Parameters initial_parameters(std::uint64_t seed) const = 0;
 
   /// Starts local training of `data` from `base`. `stream_seed` decides the order of the samples.
-  /// Fails with `bad_config` (settings), `layout_mismatch` (base) or `bad_data` (no samples, labels or shapes that do
-  /// not fit the model).
+  /// Fails with `bad_config` (settings), `layout_mismatch` (base) or `bad_data` (no samples, labels or shapes
+  /// that do not fit the model).
   virtual Result<std::unique_ptr<TrainingJob>> train(const TrainingSettings& settings, ParametersPtr base,
                                                      std::shared_ptr<const DataView> data,
                                                      std::uint64_t stream_seed) const = 0;
@@ -75,9 +76,10 @@ class Trainer {
   virtual Result<std::unique_ptr<EvaluationJob>> evaluate(ParametersPtr model,
                                                           std::shared_ptr<const DataView> data) const = 0;
 
-  /// Writes the model so that `torch.jit.load` runs it. Fails with `unsupported_format` where there is nothing to run
-  /// (the echo trainer), or `io_failed`.
-  virtual Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file) const = 0;
+  /// Writes the model so that `torch.jit.load` runs it. Fails with `unsupported_format` where there is
+  /// nothing to run (the echo trainer), or `io_failed`.
+  virtual Result<void> export_torchscript(const Parameters& model,
+                                          const std::filesystem::path& file) const = 0;
 };
 
 using TrainerPtr = std::shared_ptr<const Trainer>;
@@ -91,7 +93,8 @@ struct TrainerOptions {
   std::uint32_t threads = 1;           ///< torch and BLAS threads a task
   std::string precision = "fp32";      ///< "fp32" | "bf16"
   std::string device = "auto";         ///< "auto" | "cpu" | "cuda"
-  std::vector<std::int64_t> sample_shape;  ///< of the data; "logistic" and "mlp_2nn" take their input size from it
+  std::vector<std::int64_t>
+      sample_shape;  ///< of the data; "logistic" and "mlp_2nn" take their input size from it
   std::uint32_t classes = 10;
 };
 

@@ -12,8 +12,9 @@
 
 namespace fl {
 
-/// Immutable bytes that travel in one message, shared by pointer within a process. Serialised in bulk from where they
-/// lie; a claimed length is checked against what was received before memory is taken for it (messages/type_ids.hpp).
+/// Immutable bytes that travel in one message, shared by pointer within a process. Serialised in bulk from
+/// where they lie; a claimed length is checked against what was received before memory is taken for it
+/// (messages/type_ids.hpp).
 class Bytes {
  public:
   Bytes() = default;
@@ -43,7 +44,8 @@ class ByteSource : public std::enable_shared_from_this<ByteSource> {
 
   virtual std::uint64_t size() const = 0;
 
-  /// Copies [offset, offset + out.size()) into `out`. Fails with `io_failed` or, beyond the end, `corrupt_data`.
+  /// Copies [offset, offset + out.size()) into `out`. Fails with `io_failed` or, beyond the end,
+  /// `corrupt_data`.
   virtual Result<void> read(std::uint64_t offset, std::span<std::byte> out) const = 0;
 
   /// All bytes where they lie in memory, 64-byte aligned; empty when they do not.

@@ -39,7 +39,9 @@ void write(const Evaluation& from, proto::Evaluation& to) {
   to.set_accuracy(from.accuracy);
 }
 
-void write(const ModelInfo& from, proto::Envelope& to) { to.mutable_model()->set_version(from.version); }
+void write(const ModelInfo& from, proto::Envelope& to) {
+  to.mutable_model()->set_version(from.version);
+}
 
 void write(const UpdateInfo& from, proto::Envelope& envelope) {
   auto& to = *envelope.mutable_update();
@@ -81,7 +83,8 @@ UpdateInfo read(const proto::Update& from) {
   to.train_seconds = from.train_seconds();
   if (from.has_base_evaluation()) {
     const auto& evaluation = from.base_evaluation();
-    to.base_evaluation = {evaluation.version(), evaluation.samples(), evaluation.loss(), evaluation.accuracy()};
+    to.base_evaluation = {evaluation.version(), evaluation.samples(), evaluation.loss(),
+                          evaluation.accuracy()};
   }
   return to;
 }
@@ -109,7 +112,8 @@ Result<Section> read(const proto::Section& from, std::uint64_t payload_bytes) {
   if (from.offset() > payload_bytes || from.bytes() > payload_bytes - from.offset())
     return wrong("claims bytes beyond the end of the blob");
   if (from.dtype() != proto::Section::FLOAT32)
-    return fail(ec::unsupported_format, "section \"" + from.name() + "\" has a number type this program cannot read");
+    return fail(ec::unsupported_format,
+                "section \"" + from.name() + "\" has a number type this program cannot read");
   if (from.codec() == "none" &&
       (from.bytes() % sizeof(float) != 0 || from.values() != from.bytes() / sizeof(float)))
     return wrong("is not as long as its values need");
@@ -126,7 +130,8 @@ Result<Layout> read_layout(const proto::Envelope& from) {
         return fail(ec::corrupt_data, "tensor \"" + tensor.name() + "\" has an impossible shape");
       size *= static_cast<std::uint64_t>(extent);
     }
-    if (size > kMaxModel_floats - layout.size()) return fail(ec::corrupt_data, "the layout is impossibly large");
+    if (size > kMaxModel_floats - layout.size())
+      return fail(ec::corrupt_data, "the layout is impossibly large");
     const auto kind = tensor.kind() == proto::Tensor::BUFFER ? EntryKind::buffer : EntryKind::trainable;
     layout.add(tensor.name(), std::move(shape), kind);
   }
@@ -136,7 +141,8 @@ Result<Layout> read_layout(const proto::Envelope& from) {
 }  // namespace
 
 const Section* Envelope::find(std::string_view name) const {
-  const auto found = std::find_if(sections.begin(), sections.end(), [&](const auto& s) { return s.name == name; });
+  const auto found =
+      std::find_if(sections.begin(), sections.end(), [&](const auto& s) { return s.name == name; });
   return found == sections.end() ? nullptr : &*found;
 }
 
@@ -188,7 +194,8 @@ Result<std::uint64_t> header_size(std::span<const std::byte> beginning) {
   auto header_bytes = std::uint32_t{0};
   std::memcpy(&header_bytes, beginning.data() + 8, sizeof header_bytes);
   if (header_bytes > kMaxHeader_bytes)
-    return fail(ec::corrupt_data, "the header claims " + std::to_string(header_bytes) + " bytes, more than allowed");
+    return fail(ec::corrupt_data,
+                "the header claims " + std::to_string(header_bytes) + " bytes, more than allowed");
   return round_up(kPrefix_bytes + header_bytes);
 }
 
@@ -202,7 +209,8 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
   std::memcpy(&header_bytes, prefix.data() + 8, sizeof header_bytes);
   std::memcpy(&checksum, prefix.data() + 12, sizeof checksum);
   if (header_bytes > blob.size() - kPrefix_bytes)
-    return fail(ec::corrupt_data, "the header claims " + std::to_string(header_bytes) + " bytes, more than there are");
+    return fail(ec::corrupt_data,
+                "the header claims " + std::to_string(header_bytes) + " bytes, more than there are");
   auto header = std::vector<std::byte>(header_bytes);
   if (auto ok = blob.read(kPrefix_bytes, header); !ok) return tl::unexpected(ok.error());
   if (checksum_of(header) != checksum) return fail(ec::corrupt_data, "the header's checksum does not hold");
@@ -228,25 +236,40 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
   if (!layout) return tl::unexpected(layout.error());
   envelope.layout = std::move(*layout);
   switch (message.content_case()) {
-    case proto::Envelope::kModel: envelope.content = ModelInfo{message.model().version()}; break;
-    case proto::Envelope::kUpdate: envelope.content = read(message.update()); break;
-    case proto::Envelope::kSnapshot: envelope.content = read(message.snapshot()); break;
-    case proto::Envelope::CONTENT_NOT_SET: return fail(ec::corrupt_data, "the envelope says nothing of its content");
+    case proto::Envelope::kModel:
+      envelope.content = ModelInfo{message.model().version()};
+      break;
+    case proto::Envelope::kUpdate:
+      envelope.content = read(message.update());
+      break;
+    case proto::Envelope::kSnapshot:
+      envelope.content = read(message.snapshot());
+      break;
+    case proto::Envelope::CONTENT_NOT_SET:
+      return fail(ec::corrupt_data, "the envelope says nothing of its content");
   }
   return decoded;
 }
 
-std::uint64_t hash_of(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t hash_of(std::span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 struct Hash::State {
   std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash{XXH3_createState(), XXH3_freeState};
 };
 
-Hash::Hash() : state_(std::make_shared<State>()) { XXH3_64bits_reset(state_->hash.get()); }
+Hash::Hash() : state_(std::make_shared<State>()) {
+  XXH3_64bits_reset(state_->hash.get());
+}
 
-void Hash::add(std::span<const std::byte> bytes) { XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size()); }
+void Hash::add(std::span<const std::byte> bytes) {
+  XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size());
+}
 
-std::uint64_t Hash::value() const { return XXH3_64bits_digest(state_->hash.get()); }
+std::uint64_t Hash::value() const {
+  return XXH3_64bits_digest(state_->hash.get());
+}
 
 Result<std::uint64_t> hash_of(const ByteSource& source) {
   if (const auto all = source.view(); !all.empty()) return hash_of(all);

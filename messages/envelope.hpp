@@ -1,6 +1,7 @@
 // The codec between fl.proto and our value types: models, updates and snapshots as bytes, and back.
 //
-// Decoding trusts no length: every claim is checked against the bytes that are really there, before memory is taken.
+// Decoding trusts no length: every claim is checked against the bytes that are really there, before memory is
+// taken.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +23,12 @@ inline constexpr std::uint32_t kMaxHeader_bytes = 16u << 20;
 
 /// One array of the payload.
 struct Section {
-  std::string name;             ///< "parameters", "delta", "model", "optimizer.m", "optimizer.v", "buffer"
-  std::string codec = "none";   ///< "none": float32, little-endian
-  std::uint64_t offset = 0;     ///< in bytes from the payload's start, a multiple of 64
-  std::uint64_t size_bytes = 0; ///< as stored
-  std::uint64_t values = 0;     ///< floats when decoded
-  std::uint64_t hash = 0;       ///< XXH3-64 of the stored bytes; 0: not given
+  std::string name;              ///< "parameters", "delta", "model", "optimizer.m", "optimizer.v", "buffer"
+  std::string codec = "none";    ///< "none": float32, little-endian
+  std::uint64_t offset = 0;      ///< in bytes from the payload's start, a multiple of 64
+  std::uint64_t size_bytes = 0;  ///< as stored
+  std::uint64_t values = 0;      ///< floats when decoded
+  std::uint64_t hash = 0;        ///< XXH3-64 of the stored bytes; 0: not given
 };
 
 struct ModelInfo {
@@ -36,9 +37,9 @@ struct ModelInfo {
 
 /// What has been folded into the strategy's state since the last version.
 struct BufferInfo {
-  double divisor = 0;            ///< Σ of the members' divisors, see Weight
-  std::uint64_t count = 0;       ///< members
-  std::vector<ClientId> clients; ///< distinct members, ascending
+  double divisor = 0;             ///< Σ of the members' divisors, see Weight
+  std::uint64_t count = 0;        ///< members
+  std::vector<ClientId> clients;  ///< distinct members, ascending
 };
 
 /// The aggregator's state apart from its arrays.
@@ -63,14 +64,15 @@ struct Envelope {
   const Section* find(std::string_view name) const;
 };
 
-/// Lays the sections out one behind the other, each at a multiple of 64 bytes; returns the payload's size in bytes.
+/// Lays the sections out one behind the other, each at a multiple of 64 bytes; returns the payload's size in
+/// bytes.
 std::uint64_t place_sections(std::vector<Section>& sections);
 
 /// Magic, lengths, header and padding: what stands in front of the payload. Its size is a multiple of 64.
 std::vector<std::byte> encode_header(const Envelope& envelope);
 
-/// How many bytes stand in front of the payload, from the first bytes of a blob: 0 when these are too few to say.
-/// Fails with `corrupt_data` like decode_header.
+/// How many bytes stand in front of the payload, from the first bytes of a blob: 0 when these are too few to
+/// say. Fails with `corrupt_data` like decode_header.
 Result<std::uint64_t> header_size(std::span<const std::byte> beginning);
 
 struct DecodedHeader {
@@ -78,8 +80,8 @@ struct DecodedHeader {
   std::uint64_t payload_offset = 0;  ///< in bytes from the start of the blob
 };
 
-/// Reads and checks the header of a blob: magic, format version, checksum, and that every section lies within the blob,
-/// is aligned and as long as its values need. Fails with `corrupt_data` or `unsupported_format`.
+/// Reads and checks the header of a blob: magic, format version, checksum, and that every section lies within
+/// the blob, is aligned and as long as its values need. Fails with `corrupt_data` or `unsupported_format`.
 Result<DecodedHeader> decode_header(const ByteSource& blob);
 
 /// XXH3-64 of bytes that come in parts.

@@ -31,7 +31,8 @@ Result<std::shared_ptr<const FileSource>> FileSource::open(const std::filesystem
   if (!file) return tl::unexpected(system_error("cannot open", path));
   struct stat status = {};
   if (::fstat(file.get(), &status) != 0) return tl::unexpected(system_error("cannot examine", path));
-  return std::make_shared<const FileSource>(std::move(file), static_cast<std::uint64_t>(status.st_size), path);
+  return std::make_shared<const FileSource>(std::move(file), static_cast<std::uint64_t>(status.st_size),
+                                            path);
 }
 
 FileSource::FileSource(FileDescriptor file, std::uint64_t size, std::filesystem::path path)

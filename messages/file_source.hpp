@@ -45,8 +45,8 @@ class FileSource final : public ByteSource {
   std::filesystem::path path_;  ///< for messages
 };
 
-/// A file without a name, of stated size, that is filled and then read; its space is freed with the last reader.
-/// Space is taken when it is made, so a full disk is noticed before the first byte travels.
+/// A file without a name, of stated size, that is filled and then read; its space is freed with the last
+/// reader. Space is taken when it is made, so a full disk is noticed before the first byte travels.
 class FileSink {
  public:
   static Result<FileSink> create(const std::filesystem::path& folder, std::uint64_t size);

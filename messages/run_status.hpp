@@ -17,17 +17,17 @@ struct RunStatus {
   std::uint64_t updates_accepted = 0;
   std::uint64_t max_updates = 0;
   std::uint64_t updates_rejected = 0;
-  double updates_per_s = 0;      ///< over the last ten seconds or so
-  double staleness_mean = 0;     ///< over the last versions
-  double accuracy = -1;          ///< of the last evaluated version; < 0: none yet
+  double updates_per_s = 0;   ///< over the last ten seconds or so
+  double staleness_mean = 0;  ///< over the last versions
+  double accuracy = -1;       ///< of the last evaluated version; < 0: none yet
   double loss = 0;
   double best_accuracy = -1;
   double train_loss = 0;
   std::uint32_t clients_training = 0;
   std::uint32_t clients_waiting = 0;
   std::uint32_t clients_lost = 0;
-  double elapsed_s = 0;          ///< since the first lease, summed over resumes
-  double remaining_s = -1;       ///< estimate to the nearest goal; < 0: unknown
+  double elapsed_s = 0;     ///< since the first lease, summed over resumes
+  double remaining_s = -1;  ///< estimate to the nearest goal; < 0: unknown
   std::string waited_for;
   double waited_s = 0;
   std::uint64_t bytes_up = 0;
@@ -37,10 +37,10 @@ struct RunStatus {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RunStatus& x) {
-  return f(x.state, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates, x.updates_rejected,
-           x.updates_per_s, x.staleness_mean, x.accuracy, x.loss, x.best_accuracy, x.train_loss, x.clients_training,
-           x.clients_waiting, x.clients_lost, x.elapsed_s, x.remaining_s, x.waited_for, x.waited_s, x.bytes_up,
-           x.bytes_down, x.restarts);
+  return f(x.state, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates,
+           x.updates_rejected, x.updates_per_s, x.staleness_mean, x.accuracy, x.loss, x.best_accuracy,
+           x.train_loss, x.clients_training, x.clients_waiting, x.clients_lost, x.elapsed_s, x.remaining_s,
+           x.waited_for, x.waited_s, x.bytes_up, x.bytes_down, x.restarts);
 }
 
 }  // namespace fl

@@ -12,7 +12,8 @@ Error from_caf(const caf::error& error) {
   if (!error) return {ec::none, {}};
   if (error.category() == kErrorCategory) {
     const auto& context = error.context();
-    return {static_cast<ec>(error.code()), context.match_elements<std::string>() ? context.get_as<std::string>(0) : ""};
+    return {static_cast<ec>(error.code()),
+            context.match_elements<std::string>() ? context.get_as<std::string>(0) : ""};
   }
   if (error == caf::sec::request_receiver_down || error == caf::sec::cannot_connect_to_node ||
       error == caf::sec::remote_lookup_failed || error == caf::sec::no_route_to_receiving_node)
@@ -33,7 +34,8 @@ caf::error inspect(caf::serializer& sink, Bytes& x) {
 caf::error inspect(caf::deserializer& source, Bytes& x) {
   auto size = std::uint32_t{0};
   if (auto error = source(size)) return error;
-  if (const auto* binary = dynamic_cast<caf::binary_deserializer*>(&source); binary && size > binary->remaining())
+  if (const auto* binary = dynamic_cast<caf::binary_deserializer*>(&source);
+      binary && size > binary->remaining())
     return caf::sec::end_of_stream;
   auto failed = caf::error();
   auto loaded = Bytes::make(size, [&](std::span<std::byte> out) -> Result<void> {

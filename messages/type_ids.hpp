@@ -14,8 +14,8 @@ namespace fl {
 /// The category of our errors in CAF.
 inline constexpr auto kErrorCategory = caf::atom("fl");
 
-/// fl::Error as a CAF error, and back. Errors of CAF's own become `unreachable` (the receiver is gone), `unavailable`
-/// (a request ran into its timeout) or `internal`.
+/// fl::Error as a CAF error, and back. Errors of CAF's own become `unreachable` (the receiver is gone),
+/// `unavailable` (a request ran into its timeout) or `internal`.
 caf::error to_caf(const Error& error);
 Error from_caf(const caf::error& error);
 
@@ -32,16 +32,16 @@ inline void inspect(caf::detail::stringification_inspector& f, Bytes& x) {
 
 CAF_BEGIN_TYPE_ID_BLOCK(fl_messages, caf::first_custom_type_id)
 
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Bytes))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Hello))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Welcome))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Ready))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Task))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Assignment))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::UploadOffer))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Chunk))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Receipt))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::Evaluation))
-  CAF_ADD_TYPE_ID(fl_messages, (fl::RunStatus))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Bytes))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Hello))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Welcome))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Ready))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Task))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Assignment))
+CAF_ADD_TYPE_ID(fl_messages, (fl::UploadOffer))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Chunk))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Receipt))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Evaluation))
+CAF_ADD_TYPE_ID(fl_messages, (fl::RunStatus))
 
 CAF_END_TYPE_ID_BLOCK(fl_messages)

@@ -30,21 +30,21 @@ struct PartitionSettings {
 
 /// What a client must know of the run; the aggregator decides it.
 struct Welcome {
-  ClientId client = 0;            ///< its index, bound to its name
-  std::string run_id;             ///< names the run across restarts
+  ClientId client = 0;  ///< its index, bound to its name
+  std::string run_id;   ///< names the run across restarts
   std::uint32_t clients_count = 0;
   std::uint64_t seed = 0;
   std::string model_name;
-  std::uint64_t model_parameters = 0;     ///< for the model "flat"
-  std::uint64_t layout_fingerprint = 0;   ///< the client checks its own model against it
+  std::uint64_t model_parameters = 0;    ///< for the model "flat"
+  std::uint64_t layout_fingerprint = 0;  ///< the client checks its own model against it
   PartitionSettings partition;
-  std::string update_content = "delta";   ///< "delta" or "model" (FedAsync)
-  double validation_fraction = 0;         ///< of the client's data kept from training, to evaluate on
+  std::string update_content = "delta";  ///< "delta" or "model" (FedAsync)
+  double validation_fraction = 0;        ///< of the client's data kept from training, to evaluate on
 };
 
 /// A client that can take work says so, and what it has.
 struct Ready {
-  std::uint64_t samples = 0;                   ///< it trains on
+  std::uint64_t samples = 0;  ///< it trains on
   std::uint64_t validation_samples = 0;
   std::vector<std::uint64_t> label_histogram;  ///< samples of each class; empty when there are none
 };
@@ -61,11 +61,11 @@ struct Task {
   ClientId client = 0;
   TaskKind kind = TaskKind::train;
   Version base = 0;
-  std::uint64_t stream = 0;        ///< names the task's random stream, with the run's seed and the client
-  bool evaluate_base = false;      ///< evaluate the base before training (evaluate.where = "clients")
-  double deadline_seconds = 0;     ///< from receipt; the lease runs out then
-  std::uint64_t model_bytes = 0;   ///< size of the base's encoded blob
-  std::uint64_t model_hash = 0;    ///< XXH3-64 of that blob
+  std::uint64_t stream = 0;       ///< names the task's random stream, with the run's seed and the client
+  bool evaluate_base = false;     ///< evaluate the base before training (evaluate.where = "clients")
+  double deadline_seconds = 0;    ///< from receipt; the lease runs out then
+  std::uint64_t model_bytes = 0;  ///< size of the base's encoded blob
+  std::uint64_t model_hash = 0;   ///< XXH3-64 of that blob
   TrainingSettings training;
 };
 
@@ -100,10 +100,10 @@ struct Chunk {
 /// How the server decided on an update. A refusal is an answer, not a failure.
 struct Receipt {
   TaskId task = 0;
-  ec code = ec::none;        ///< none: accepted
-  std::string text;          ///< why not
+  ec code = ec::none;  ///< none: accepted
+  std::string text;    ///< why not
   std::uint64_t staleness = 0;
-  double weight = 0;         ///< w_i as it was folded
+  double weight = 0;  ///< w_i as it was folded
 
   bool accepted() const { return code == ec::none; }
 };
@@ -141,8 +141,8 @@ typename Inspector::result_type inspect(Inspector& f, PartitionSettings& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
-  return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters, x.layout_fingerprint,
-           x.partition, x.update_content, x.validation_fraction);
+  return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters,
+           x.layout_fingerprint, x.partition, x.update_content, x.validation_fraction);
 }
 
 template <class Inspector>
@@ -152,8 +152,8 @@ typename Inspector::result_type inspect(Inspector& f, Ready& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
-  return f(x.id, x.epoch, x.client, x.kind, x.base, x.stream, x.evaluate_base, x.deadline_seconds, x.model_bytes, x.model_hash,
-           x.training);
+  return f(x.id, x.epoch, x.client, x.kind, x.base, x.stream, x.evaluate_base, x.deadline_seconds,
+           x.model_bytes, x.model_hash, x.training);
 }
 
 template <class Inspector>

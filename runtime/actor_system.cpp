@@ -13,7 +13,8 @@ namespace {
 /// Sessions wait for the disk now and then, so there are more threads than cores on small machines.
 constexpr std::size_t kMinThreads = 4;
 
-/// Messages an actor may handle before others get their turn: without a limit a busy one starves its neighbours.
+/// Messages an actor may handle before others get their turn: without a limit a busy one starves its
+/// neighbours.
 constexpr std::size_t kMaxThroughput = 50;
 
 }  // namespace

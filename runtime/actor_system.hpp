@@ -1,4 +1,5 @@
-// How CAF is set up in a node. The values were measured; docs/architecture.md says what the defaults did instead.
+// How CAF is set up in a node. The values were measured; docs/architecture.md says what the defaults did
+// instead.
 #pragma once
 
 #include <caf/all.hpp>

@@ -38,7 +38,8 @@ ExitCode run_aggregator(const CommandLine& command_line, const Config& config) {
                                system.render(listening.error()));
     *port = *listening;
     *published = gateway;
-    spdlog::info("listening at {}:{}; clients join with --role client --join {}:{}", bind, *port, bind, *port);
+    spdlog::info("listening at {}:{}; clients join with --role client --join {}:{}", bind, *port, bind,
+                 *port);
   };
   plan.on_begin = [=, bind = config.net.bind](RunFolder& folder) {
     if (auto ok = folder.announce({bind, *port}); !ok) spdlog::warn("{}", to_string(ok.error()));

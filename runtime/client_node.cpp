@@ -24,7 +24,8 @@ namespace {
 
 constexpr auto kAskTimeout = std::chrono::seconds(5);
 
-/// The model that the newest welcome named: the trainer learns it, the client needs its layout to receive a base.
+/// The model that the newest welcome named: the trainer learns it, the client needs its layout to receive a
+/// base.
 class KnownModel {
  public:
   void set(TrainerPtr trainer) {
@@ -136,8 +137,9 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   auto inbox = NodeInbox(system);
   auto peers = Peers();
   peers.node = inbox.handle();
-  auto supervising = system.spawn(supervisor, config.supervision, client_children(config, options, pool, *chaos),
-                                  std::move(peers), config.seed);
+  auto supervising =
+      system.spawn(supervisor, config.supervision, client_children(config, options, pool, *chaos),
+                   std::move(peers), config.seed);
   if (auto started = inbox.begin(supervising); !started) {
     spdlog::error("{}", to_string(started.error()));
     return ExitCode::failed;
@@ -147,14 +149,18 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   const auto summary = summary_of(inbox, end, options.name, seconds);
   inbox.stop(supervising);
   if (folder)
-    if (auto ok = write_summary(folder->path() / "summary.json", summary); !ok) spdlog::error("{}", ok.error().text);
+    if (auto ok = write_summary(folder->path() / "summary.json", summary); !ok)
+      spdlog::error("{}", ok.error().text);
   const auto text = describe(summary, folder ? folder->path() : std::filesystem::path());
   std::fputs(text.c_str(), stdout);
   switch (end.kind) {
     case RunEnd::Kind::goal:
-    case RunEnd::Kind::stopped: return ExitCode::done;
-    case RunEnd::Kind::interrupted: return ExitCode::interrupted;
-    case RunEnd::Kind::failed: return ExitCode::failed;
+    case RunEnd::Kind::stopped:
+      return ExitCode::done;
+    case RunEnd::Kind::interrupted:
+      return ExitCode::interrupted;
+    case RunEnd::Kind::failed:
+      return ExitCode::failed;
   }
   return ExitCode::failed;
 }

@@ -18,10 +18,13 @@ constexpr auto kFarewell = std::chrono::seconds(5);
 
 RunOutcome outcome_of(RunEnd::Kind kind) {
   switch (kind) {
-    case RunEnd::Kind::goal: return RunOutcome::completed;
+    case RunEnd::Kind::goal:
+      return RunOutcome::completed;
     case RunEnd::Kind::stopped:
-    case RunEnd::Kind::interrupted: return RunOutcome::stopped;
-    case RunEnd::Kind::failed: return RunOutcome::failed;
+    case RunEnd::Kind::interrupted:
+      return RunOutcome::stopped;
+    case RunEnd::Kind::failed:
+      return RunOutcome::failed;
   }
   return RunOutcome::failed;
 }
@@ -32,13 +35,16 @@ bool succeeded(const Result<T>& result, const char* what) {
   return result.has_value();
 }
 
-void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const PublicationPtr& last, const std::string& reason) {
+void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const PublicationPtr& last,
+                   const std::string& reason) {
   auto answers = Result<std::uint32_t>(0u);
   if (setup.config.evaluation.on_clients)
     answers = inbox.ask<std::uint32_t>(&Peers::scheduler, kAskTimeout, finish_atom_v, reason, last);
   if (setup.workbench.trainer && setup.config.trainer.backend == "echo") return;
-  auto evaluation = inbox.ask<Evaluation>(&Peers::evaluator, kEvaluateTimeout, evaluate_atom_v, last, answers.value_or(0u));
-  if (!evaluation && evaluation.error().code != ec::bad_data) succeeded(evaluation, "the last version is not evaluated");
+  auto evaluation =
+      inbox.ask<Evaluation>(&Peers::evaluator, kEvaluateTimeout, evaluate_atom_v, last, answers.value_or(0u));
+  if (!evaluation && evaluation.error().code != ec::bad_data)
+    succeeded(evaluation, "the last version is not evaluated");
 }
 
 void say_farewell(NodeInbox& inbox, const std::string& reason) {

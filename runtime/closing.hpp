@@ -7,8 +7,8 @@
 
 namespace fl {
 
-/// Drains and saves: the last version is on disk, evaluated and exported, the clients are told (unless the run goes on
-/// later), the counts are final.
+/// Drains and saves: the last version is on disk, evaluated and exported, the clients are told (unless the
+/// run goes on later), the counts are final.
 RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end);
 
 /// Writes summary.json and the run's state, and tells people how it went.

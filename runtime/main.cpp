@@ -33,16 +33,24 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
     return fl::ExitCode::refused;
   }
   switch (command_line.action) {
-    case Action::status: return fl::show_status(command_line.target, config->net);
-    case Action::stop: return fl::stop_run(command_line.target, config->net);
-    case Action::config_show: std::fputs(fl::to_toml(*config).c_str(), stdout); return fl::ExitCode::done;
-    default: break;
+    case Action::status:
+      return fl::show_status(command_line.target, config->net);
+    case Action::stop:
+      return fl::stop_run(command_line.target, config->net);
+    case Action::config_show:
+      std::fputs(fl::to_toml(*config).c_str(), stdout);
+      return fl::ExitCode::done;
+    default:
+      break;
   }
   fl::watch_signals();
   switch (command_line.role) {
-    case fl::Role::simulate: return fl::run_simulation(command_line, *config);
-    case fl::Role::aggregator: return fl::run_aggregator(command_line, *config);
-    case fl::Role::client: return fl::run_client(command_line, *config);
+    case fl::Role::simulate:
+      return fl::run_simulation(command_line, *config);
+    case fl::Role::aggregator:
+      return fl::run_aggregator(command_line, *config);
+    case fl::Role::client:
+      return fl::run_client(command_line, *config);
   }
   return fl::ExitCode::failed;
 }

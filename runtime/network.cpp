@@ -63,10 +63,12 @@ Result<void> check_plaintext(const std::string& host, const NetOptions& net) {
   if (!resolved) return tl::unexpected(resolved.error());
   if (resolved->loopback) return {};
   if (!net.allow_plaintext)
-    return fail(ec::bad_config, "\"" + host + "\" is not a loopback address, and connections are not encrypted yet: "
-                                              "models and updates would travel in plain text. In a network you trust "
-                                              "say net.allow_plaintext = true on every node");
-  spdlog::warn("net.allow_plaintext: models and updates travel unencrypted, and anyone who reaches {} may join", host);
+    return fail(ec::bad_config, "\"" + host +
+                                    "\" is not a loopback address, and connections are not encrypted yet: "
+                                    "models and updates would travel in plain text. In a network you trust "
+                                    "say net.allow_plaintext = true on every node");
+  spdlog::warn(
+      "net.allow_plaintext: models and updates travel unencrypted, and anyone who reaches {} may join", host);
   return {};
 }
 
@@ -75,10 +77,12 @@ Result<void> check_listen(const std::string& address, std::uint16_t port) {
   auto addresses = look_up(address, std::to_string(port).c_str(), AI_PASSIVE | AI_NUMERICSERV);
   if (!addresses) return tl::unexpected(addresses.error());
   const auto& entry = **addresses;
-  const auto socket = FileDescriptor(::socket(entry.ai_family, entry.ai_socktype | SOCK_CLOEXEC, entry.ai_protocol));
+  const auto socket =
+      FileDescriptor(::socket(entry.ai_family, entry.ai_socktype | SOCK_CLOEXEC, entry.ai_protocol));
   const int yes = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (socket && ::bind(socket.get(), entry.ai_addr, entry.ai_addrlen) == 0 && ::listen(socket.get(), 1) == 0) return {};
+  if (socket && ::bind(socket.get(), entry.ai_addr, entry.ai_addrlen) == 0 && ::listen(socket.get(), 1) == 0)
+    return {};
   const auto why = errno;
   const auto where = address + ":" + std::to_string(port);
   if (why == EADDRINUSE)

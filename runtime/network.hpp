@@ -22,8 +22,8 @@ Result<ResolvedHost> resolve(const std::string& host);
 /// Fails with `bad_config`.
 Result<void> check_plaintext(const std::string& host, const NetOptions& net);
 
-/// Whether a server could listen there now. Fails with `bad_config`: the port is in use, or the address is not of this
-/// machine.
+/// Whether a server could listen there now. Fails with `bad_config`: the port is in use, or the address is
+/// not of this machine.
 Result<void> check_listen(const std::string& address, std::uint16_t port);
 
 }  // namespace fl

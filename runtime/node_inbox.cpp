@@ -17,7 +17,9 @@ constexpr auto kSignalPoll = std::chrono::milliseconds(50);
 
 NodeInbox::NodeInbox(caf::actor_system& system) : self_(system) {}
 
-caf::actor NodeInbox::handle() { return caf::actor_cast<caf::actor>(self_); }
+caf::actor NodeInbox::handle() {
+  return caf::actor_cast<caf::actor>(self_);
+}
 
 Result<void> NodeInbox::begin(const supervisor_actor& supervisor) {
   auto begun = Result<void>();
@@ -32,20 +34,21 @@ void NodeInbox::take_news(std::chrono::milliseconds time) {
   auto first = true;
   while (first || std::chrono::steady_clock::now() < until) {
     first = false;
-    const auto left = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   until - std::chrono::steady_clock::now()),
-                               std::chrono::milliseconds(0));
+    const auto left = std::max(
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()),
+        std::chrono::milliseconds(0));
     auto heard = true;
-    self_->receive(
-        [&](wire_atom, const PeersPtr& peers) { peers_ = peers; },
-        [&](over_atom, const std::string& reason) {
-          if (!end_) end_ = RunEnd{RunEnd::Kind::goal, reason};
-        },
-        [&](stop_atom) {
-          if (!end_) end_ = RunEnd{RunEnd::Kind::stopped, "stopped on request"};
-        },
-        [&](lost_atom, const std::string& reason) { end_ = RunEnd{RunEnd::Kind::failed, reason}; },
-        caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
+    self_->receive([&](wire_atom, const PeersPtr& peers) { peers_ = peers; },
+                   [&](over_atom, const std::string& reason) {
+                     if (!end_) end_ = RunEnd{RunEnd::Kind::goal, reason};
+                   },
+                   [&](stop_atom) {
+                     if (!end_) end_ = RunEnd{RunEnd::Kind::stopped, "stopped on request"};
+                   },
+                   [&](lost_atom, const std::string& reason) {
+                     end_ = RunEnd{RunEnd::Kind::failed, reason};
+                   },
+                   caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
     if (heard) first = true;
     if (interrupted() && !end_) end_ = RunEnd{RunEnd::Kind::interrupted, "interrupted by a signal"};
     if (end_ && !heard) return;

@@ -32,7 +32,8 @@ class NodeInbox {
   /// Starts the supervisor's children; fails when they do not stand in time.
   Result<void> begin(const supervisor_actor& supervisor);
 
-  /// Waits for the end; calls `show` about twice a second with how the run goes, where there is a metrics actor.
+  /// Waits for the end; calls `show` about twice a second with how the run goes, where there is a metrics
+  /// actor.
   RunEnd wait_for_end(const std::function<void(const RunStatus&)>& show);
 
   void stop(const supervisor_actor& supervisor);

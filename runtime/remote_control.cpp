@@ -22,7 +22,9 @@ namespace {
 
 constexpr auto kAskTimeout = std::chrono::seconds(10);
 
-void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+void print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+}
 
 /// Connects to the gateway at an address and asks it one question.
 template <class Answer, class Question>
@@ -87,8 +89,8 @@ ExitCode stop_run(const std::string& target, const NetOptions& net) {
     if (!holder->address) {
       // A simulation or a client listens nowhere: a signal asks it for the same clean end.
       if (::kill(holder->process, SIGTERM) != 0)
-        return complain({ec::io_failed, "process " + std::to_string(holder->process) + " cannot be told: " +
-                                            std::strerror(errno)});
+        return complain({ec::io_failed, "process " + std::to_string(holder->process) +
+                                            " cannot be told: " + std::strerror(errno)});
       print("process " + std::to_string(holder->process) + " is told to save and end\n");
       return ExitCode::done;
     }

@@ -71,7 +71,8 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
     store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots});
     if (!store) return tl::unexpected(store.error());
   }
-  const auto workers = config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
+  const auto workers =
+      config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
   auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
                 folder->path().string() + " --resume";
   return ServerSetup{config,
@@ -138,11 +139,10 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   aggregation.spent = [spent_before, begun = std::chrono::steady_clock::now()] {
     return spent_before + Seconds(std::chrono::steady_clock::now() - begun);
   };
-  children.push_back({"aggregator",
-                      [=](caf::actor_system& system) {
-                        return handle_of(system.spawn(aggregator, aggregation, chaos));
-                      },
-                      entering(&Peers::aggregator)});
+  children.push_back(
+      {"aggregator",
+       [=](caf::actor_system& system) { return handle_of(system.spawn(aggregator, aggregation, chaos)); },
+       entering(&Peers::aggregator)});
 
   auto sessions = SessionOptions();
   sessions.layout = trainer->layout();
@@ -179,8 +179,8 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
     auto none = std::int64_t{-1};
     resumed_from->compare_exchange_strong(none, static_cast<std::int64_t>(version));
   });
-  auto supervising =
-      system.spawn(supervisor, setup.config.supervision, std::move(children), std::move(peers), setup.config.seed);
+  auto supervising = system.spawn(supervisor, setup.config.supervision, std::move(children), std::move(peers),
+                                  setup.config.seed);
   if (auto begun = inbox.begin(supervising); !begun) {
     display.finish();
     spdlog::error("{}", to_string(begun.error()));

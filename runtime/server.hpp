@@ -1,5 +1,5 @@
-// The server of one run: who starts in which order, what is shown meanwhile, how it ends. The simulation and the
-// aggregator are the same server; they differ in where their clients are.
+// The server of one run: who starts in which order, what is shown meanwhile, how it ends. The simulation and
+// the aggregator are the same server; they differ in where their clients are.
 #pragma once
 
 #include <functional>
@@ -31,13 +31,13 @@ struct ServerSetup {
 
 /// How the server is reached and who its clients are.
 struct ServerPlan {
-  std::vector<ChildSpec> clients;                             ///< trainers and clients of this process, after the server's
+  std::vector<ChildSpec> clients;  ///< trainers and clients of this process, after the server's
   std::function<void(caf::actor_system&, const gateway_actor&)> publish;  ///< empty: not on the network
-  std::function<void(RunFolder&)> on_begin;                   ///< once everything stands; may be empty
+  std::function<void(RunFolder&)> on_begin;  ///< once everything stands; may be empty
 };
 
-/// Checks everything that can be refused (data, model, folder) before anything is written. The error's exit code is
-/// that of bad usage. `completed` instead of a setup: a resume of a run that is complete.
+/// Checks everything that can be refused (data, model, folder) before anything is written. The error's exit
+/// code is that of bad usage. `completed` instead of a setup: a resume of a run that is complete.
 Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config& config);
 
 /// The server's own actors, in the order of starting.

@@ -27,6 +27,8 @@ void watch_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-bool interrupted() { return signals_received > 0; }
+bool interrupted() {
+  return signals_received > 0;
+}
 
 }  // namespace fl

@@ -12,14 +12,16 @@ namespace fl {
 namespace {
 
 /// Trainers first, so that every client finds its own.
-std::vector<ChildSpec> simulated_clients(const ServerSetup& setup, const std::shared_ptr<const Partition>& partition) {
+std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
+                                         const std::shared_ptr<const Partition>& partition) {
   const auto& config = setup.config;
   const auto speeds = client_speeds(config.clients, config.seed);
   auto children = std::vector<ChildSpec>();
   for (auto index = std::size_t{0}; index < config.clients.count; ++index) {
     auto options = TrainerActorOptions();
     options.id = "trainer-" + std::to_string(index);
-    options.prepare = [workbench = setup.workbench, partition](const Welcome& welcome) -> Result<TrainingMeans> {
+    options.prepare = [workbench = setup.workbench,
+                       partition](const Welcome& welcome) -> Result<TrainingMeans> {
       if (!partition) return TrainingMeans{workbench.trainer, nullptr, nullptr};
       return means_of(workbench, partition->rows[welcome.client], welcome);
     };
@@ -43,8 +45,8 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup, const std::sh
     options.speed = speeds[index];
     children.push_back({options.name,
                         [options, index, chaos = setup.chaos, seed = config.seed](caf::actor_system& system) {
-                          return caf::actor_cast<caf::actor>(
-                              system.spawn(client, options, index, std::function<LayoutPtr()>(), chaos, seed));
+                          return caf::actor_cast<caf::actor>(system.spawn(
+                              client, options, index, std::function<LayoutPtr()>(), chaos, seed));
                         },
                         nullptr});
   }
@@ -78,7 +80,8 @@ ExitCode run_simulation(const CommandLine& command_line, const Config& config) {
   }
   // Every client is bound to the index in its name before the first one comes.
   for (auto index = std::uint32_t{0}; index < config.clients.count; ++index)
-    if (auto bound = setup->store->bind_client("client-" + std::to_string(index), config.clients.count, {}); !bound) {
+    if (auto bound = setup->store->bind_client("client-" + std::to_string(index), config.clients.count, {});
+        !bound) {
       spdlog::error("{}", to_string(bound.error()));
       return ExitCode::failed;
     }

@@ -18,8 +18,9 @@ Result<TrainerPtr> make_trainer(const TrainerOptions& options) {
 #ifdef FL_WITH_TORCH
   return make_torch_trainer(options);
 #else
-  return fail(ec::bad_config, "train.backend: this program was built without torch; build with -DFL_WITH_TORCH=ON, or "
-                              "use train.backend = \"echo\" with model.name = \"flat\"");
+  return fail(ec::bad_config,
+              "train.backend: this program was built without torch; build with -DFL_WITH_TORCH=ON, or "
+              "use train.backend = \"echo\" with model.name = \"flat\"");
 #endif
 }
 
@@ -89,7 +90,8 @@ Result<TrainingMeans> make_client_means(const Config& config, const Welcome& wel
   auto partition = divide(bench.data, welcome.partition, parts, welcome.seed);
   if (!partition) return tl::unexpected(partition.error());
   auto means = means_of(bench, std::move(partition->rows[part]), welcome);
-  spdlog::info("training on {} samples, part {} of {} of {}", means.data->size(), part + 1, parts, config.data.name);
+  spdlog::info("training on {} samples, part {} of {} of {}", means.data->size(), part + 1, parts,
+               config.data.name);
   return means;
 }
 

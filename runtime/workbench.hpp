@@ -11,7 +11,8 @@
 
 namespace fl {
 
-/// Data and model of one configuration. Without data (echo, or a server that does not evaluate) `data` is empty.
+/// Data and model of one configuration. Without data (echo, or a server that does not evaluate) `data` is
+/// empty.
 struct Workbench {
   TrainTest data;
   TrainerPtr trainer;

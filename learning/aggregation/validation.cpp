@@ -9,32 +9,36 @@ namespace fl {
 
 namespace {
 
-std::string_view section_name(bool whole_model) { return whole_model ? "model" : "delta"; }
+std::string_view section_name(bool whole_model) {
+  return whole_model ? "model" : "delta";
+}
 
 Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expected) {
   if (info.task != expected.task || info.epoch != expected.epoch || info.client != expected.client ||
       info.base != expected.base)
-    return fail(ec::unknown_lease, "the update says it answers task " + std::to_string(info.task) + " of client " +
-                                       std::to_string(info.client) + " from version " + std::to_string(info.base) +
-                                       ", but the lease is task " + std::to_string(expected.task) + " of client " +
-                                       std::to_string(expected.client) + " from version " +
-                                       std::to_string(expected.base));
+    return fail(ec::unknown_lease,
+                "the update says it answers task " + std::to_string(info.task) + " of client " +
+                    std::to_string(info.client) + " from version " + std::to_string(info.base) +
+                    ", but the lease is task " + std::to_string(expected.task) + " of client " +
+                    std::to_string(expected.client) + " from version " + std::to_string(expected.base));
   if (!expected.evaluation_only && (info.samples == 0 || info.samples > expected.max_samples))
     return fail(ec::bad_claim, "the update claims " + std::to_string(info.samples) +
-                                   " training samples; the client declared " + std::to_string(expected.max_samples));
+                                   " training samples; the client declared " +
+                                   std::to_string(expected.max_samples));
   const auto& evaluation = info.base_evaluation;
   // The weight of a client's evaluation is its samples, so they are checked like those of its training.
   if (evaluation.samples > expected.max_validation_samples ||
       (evaluation.samples > 0 && evaluation.version != expected.base))
-    return fail(ec::bad_claim, "the update claims an evaluation of version " + std::to_string(evaluation.version) +
-                                   " on " + std::to_string(evaluation.samples) + " samples; the client declared " +
+    return fail(ec::bad_claim, "the update claims an evaluation of version " +
+                                   std::to_string(evaluation.version) + " on " +
+                                   std::to_string(evaluation.samples) + " samples; the client declared " +
                                    std::to_string(expected.max_validation_samples) + " and has version " +
                                    std::to_string(expected.base));
   if (!std::isfinite(info.train_loss) || !(std::isfinite(info.train_seconds) && info.train_seconds >= 0) ||
-      !std::isfinite(evaluation.loss) ||
-      !(evaluation.accuracy >= 0 && evaluation.accuracy <= 1))
-    return fail(ec::bad_claim, "the update's loss, time or evaluation is not a possible number; "
-                               "a lower train.learning_rate keeps training from diverging");
+      !std::isfinite(evaluation.loss) || !(evaluation.accuracy >= 0 && evaluation.accuracy <= 1))
+    return fail(ec::bad_claim,
+                "the update's loss, time or evaluation is not a possible number; "
+                "a lower train.learning_rate keeps training from diverging");
   return {};
 }
 
@@ -47,7 +51,8 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
   const auto* info = std::get_if<UpdateInfo>(&envelope.content);
   if (info == nullptr) return fail(ec::corrupt_data, "the blob is not an update");
   if (envelope.layout_fingerprint != expected.layout->fingerprint())
-    return fail(ec::layout_mismatch, "the update is of another model; client and server need the same model.name");
+    return fail(ec::layout_mismatch,
+                "the update is of another model; client and server need the same model.name");
   if (auto ok = check_claims(*info, expected); !ok) return tl::unexpected(ok.error());
   if (expected.evaluation_only) return ValidUpdate{*info, {}, 0, blob->size()};
   const auto* section = envelope.find(section_name(expected.whole_model));
@@ -55,7 +60,8 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
     return fail(ec::wrong_length, "the update must hold one dense section \"" +
                                       std::string(section_name(expected.whole_model)) + "\" of " +
                                       std::to_string(expected.layout->size()) + " values");
-  auto update = ValidUpdate{*info, {blob, decoded->payload_offset + section->offset, section->values}, 0, blob->size()};
+  auto update =
+      ValidUpdate{*info, {blob, decoded->payload_offset + section->offset, section->values}, 0, blob->size()};
   auto sum_of_squares = 0.0;
   auto finite = true;
   auto read = kernels::visit_floats(*blob, update.payload.offset, update.payload.count,
@@ -65,8 +71,9 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
                                     });
   if (!read) return tl::unexpected(read.error());
   if (!finite)
-    return fail(ec::not_finite, "the update holds values that are not finite numbers; "
-                                "a lower train.learning_rate keeps training from diverging");
+    return fail(ec::not_finite,
+                "the update holds values that are not finite numbers; "
+                "a lower train.learning_rate keeps training from diverging");
   update.norm = std::sqrt(sum_of_squares);
   return update;
 }
@@ -100,6 +107,8 @@ UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool w
   return make_blob(info, layout, {section});
 }
 
-UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout) { return make_blob(info, layout, {}); }
+UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout) {
+  return make_blob(info, layout, {});
+}
 
 }  // namespace fl

@@ -1,5 +1,5 @@
-// What an update must be before it may touch the model: the right model, the right length, finite numbers, no lies that
-// can be seen. Runs in the session, off the aggregator.
+// What an update must be before it may touch the model: the right model, the right length, finite numbers, no
+// lies that can be seen. Runs in the session, off the aggregator.
 #pragma once
 
 #include "learning/aggregation/aggregation.hpp"
@@ -18,22 +18,22 @@ struct ValidUpdate {
 /// What the update must answer.
 struct UpdateExpectation {
   LayoutPtr layout;
-  bool whole_model = false;          ///< FedAsync sends x_i instead of Δ_i
-  bool evaluation_only = false;      ///< only base_evaluation is wanted, no numbers
+  bool whole_model = false;      ///< FedAsync sends x_i instead of Δ_i
+  bool evaluation_only = false;  ///< only base_evaluation is wanted, no numbers
   TaskId task = 0;
   Epoch epoch = 0;
   ClientId client = 0;
   Version base = 0;
-  std::uint64_t max_samples = 0;     ///< what the client said it has
+  std::uint64_t max_samples = 0;             ///< what the client said it has
   std::uint64_t max_validation_samples = 0;  ///< likewise, to evaluate on
 };
 
-/// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`, `unsupported_format`,
-/// `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.
+/// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`,
+/// `unsupported_format`, `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.
 Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected);
 
-/// An update blob whose numbers are yet to be written to `values()`: the layout's floats, or none when it only answers an
-/// evaluation.
+/// An update blob whose numbers are yet to be written to `values()`: the layout's floats, or none when it
+/// only answers an evaluation.
 struct UpdateBlob {
   AlignedBuffer buffer;
   std::uint64_t payload_offset = 0;

@@ -98,7 +98,8 @@ void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, Ti
   nudge_waiting();
 }
 
-void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now) {
+void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch,
+                        TimePoint now) {
   if (finished_) return;
   if (model_ && model_->version() == model->version() && !anew) return;
   next_task_ = std::max(next_task_, next_task);
@@ -161,7 +162,9 @@ std::optional<TimePoint> LeaseBook::next_tick() const {
   return next;
 }
 
-LeaseBook::Effects LeaseBook::take_effects() { return std::exchange(effects_, {}); }
+LeaseBook::Effects LeaseBook::take_effects() {
+  return std::exchange(effects_, {});
+}
 
 Roster LeaseBook::roster(TimePoint now) const {
   auto roster = Roster();
@@ -193,21 +196,25 @@ std::uint32_t LeaseBook::live() const {
 }
 
 std::size_t LeaseBook::open_leases() const {
-  return static_cast<std::size_t>(
-      std::count_if(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lease.has_value(); }));
+  return static_cast<std::size_t>(std::count_if(
+      members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lease.has_value(); }));
 }
 
 /// How many clients train at the same time: the cohort's size, or the limit of concurrent leases.
 std::size_t LeaseBook::lease_limit() const {
-  return std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count)));
+  return std::max<std::size_t>(
+      1, static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count)));
 }
 
-bool LeaseBook::started() const { return any_lease_ || live() >= options_.min_clients; }
+bool LeaseBook::started() const {
+  return any_lease_ || live() >= options_.min_clients;
+}
 
 std::string LeaseBook::why_wait() const {
   if (!model_) return "the server is starting";
   if (!started() || live() == 0)
-    return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) + " are here)";
+    return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) +
+           " are here)";
   if (options_.synchronous) return "the next version";
   return "a free place (clients.fraction)";
 }
@@ -222,10 +229,11 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
   task.client = client;
   task.kind = kind;
   task.base = model_->version();
-  // A cohort that is begun anew has new task numbers, but trains with the same streams: the same bits come out.
+  // A cohort that is begun anew has new task numbers, but trains with the same streams: the same bits come
+  // out.
   task.stream = options_.synchronous ? task.base : task.id;
-  task.evaluate_base = kind == TaskKind::evaluate ||
-                       (options_.evaluate_every > 0 && task.base > 0 && task.base % options_.evaluate_every == 0);
+  task.evaluate_base = kind == TaskKind::evaluate || (options_.evaluate_every > 0 && task.base > 0 &&
+                                                      task.base % options_.evaluate_every == 0);
   task.deadline_seconds = options_.task_timeout.count();
   task.model_bytes = model_->size();
   task.training = options_.training;
@@ -244,8 +252,8 @@ void LeaseBook::void_lease(Member& member, ClientId client, const std::string& r
 
 void LeaseBook::try_open_cohort(TimePoint now) {
   if (!options_.synchronous || !model_ || cohort_open_ || finished_ || live() == 0) return;
-  // The run's first cohort waits for all. A later one goes on without those who are gone: who vanished has had its
-  // `rejoin`, and in a new book everyone has as long to say that he is still here.
+  // The run's first cohort waits for all. A later one goes on without those who are gone: who vanished has
+  // had its `rejoin`, and in a new book everyone has as long to say that he is still here.
   const auto patient = !any_lease_ || now < after(*opened_at_, options_.rejoin);
   if (live() < options_.min_clients && patient) return;
 
@@ -253,7 +261,8 @@ void LeaseBook::try_open_cohort(TimePoint now) {
   for (const auto& [client, member] : members_)
     if (member.connected || member.rejoin_until) chosen.push_back(client);
   auto random = RandomStream(stream_seed(options_.seed, "cohort", model_->version()));
-  while (chosen.size() > lease_limit()) chosen.erase(chosen.begin() + static_cast<long>(random.below(chosen.size())));
+  while (chosen.size() > lease_limit())
+    chosen.erase(chosen.begin() + static_cast<long>(random.below(chosen.size())));
 
   auto cohort = Cohort();
   cohort.version = model_->version();
@@ -266,7 +275,8 @@ void LeaseBook::try_open_cohort(TimePoint now) {
   effects_.cohort = std::make_shared<const Cohort>(std::move(cohort));
 }
 
-/// Those who were told to wait may ask again: there is work. (Synchronous ones are told when a cohort is opened.)
+/// Those who were told to wait may ask again: there is work. (Synchronous ones are told when a cohort is
+/// opened.)
 void LeaseBook::nudge_waiting() {
   if (options_.synchronous || !model_ || !started() || open_leases() >= lease_limit()) return;
   for (auto& [client, member] : members_)

@@ -1,4 +1,5 @@
-// Who trains what, how much, until when: the scheduler's book of clients and leases. Plain class; time is passed in.
+// Who trains what, how much, until when: the scheduler's book of clients and leases. Plain class; time is
+// passed in.
 //
 //              join                 lease                      settle
 //   (unknown) ──────▶ waiting ─────────────────▶ training ─────────────────▶ waiting
@@ -6,8 +7,9 @@
 //                        │      there is work         │ deadline, rejoin over, give-up: the lease is lost
 //                        ╰──── leave ────▶ lost ◀─────╯
 //
-// Asynchronous strategies: every waiting client gets a lease of the current version at once. Synchronous ones: a cohort is
-// chosen when a version appears, its leases wait for their clients, and nobody else gets work until the next version.
+// Asynchronous strategies: every waiting client gets a lease of the current version at once. Synchronous
+// ones: a cohort is chosen when a version appears, its leases wait for their clients, and nobody else gets
+// work until the next version.
 #pragma once
 
 #include <chrono>
@@ -27,13 +29,14 @@ using Seconds = std::chrono::duration<double>;
 
 /// Who is given work, how much, and until when.
 struct SchedulerOptions {
-  bool synchronous = false;       ///< cohorts, see fl::is_synchronous
+  bool synchronous = false;  ///< cohorts, see fl::is_synchronous
   std::uint32_t clients_count = 3;
-  double fraction = 1;            ///< of clients_count that train at the same time, in (0, 1]
-  std::uint32_t min_clients = 0;  ///< that must be there before the first lease; 0: clients_count when synchronous, else 1
-  Seconds task_timeout{3600};     ///< a lease runs out after this; 0: never
-  Seconds rejoin{15};             ///< a vanished client keeps its lease so long
-  Seconds retry{5};               ///< a client that must wait asks again after this at the latest
+  double fraction = 1;  ///< of clients_count that train at the same time, in (0, 1]
+  std::uint32_t min_clients =
+      0;  ///< that must be there before the first lease; 0: clients_count when synchronous, else 1
+  Seconds task_timeout{3600};  ///< a lease runs out after this; 0: never
+  Seconds rejoin{15};          ///< a vanished client keeps its lease so long
+  Seconds retry{5};            ///< a client that must wait asks again after this at the latest
   std::uint64_t seed = 1;
   TrainingSettings training;
   std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
@@ -56,7 +59,7 @@ struct Roster {
   std::uint32_t training = 0;  ///< clients with a lease
   std::uint32_t waiting = 0;   ///< connected without one
   std::uint32_t lost = 0;      ///< known, not connected
-  std::string waited_for;      ///< holder of the oldest lease, or what is missing; empty: nothing is waited for
+  std::string waited_for;  ///< holder of the oldest lease, or what is missing; empty: nothing is waited for
   double waited_s = 0;
 
   bool operator==(const Roster&) const = default;
@@ -68,12 +71,17 @@ class LeaseBook {
 
   /// What the book wants others to do, in the order it found out.
   struct Effects {
-    std::vector<ClientId> nudge;               ///< there is work for them
-    struct Void { ClientId client; TaskId task; std::string reason; bool was_cohort; };
-    std::vector<Void> voided;                  ///< leases that no longer hold
-    std::shared_ptr<const Cohort> cohort;      ///< a cohort was opened
-    std::optional<std::uint32_t> live;         ///< the number of live clients changed
-    bool first_lease = false;                  ///< the first lease of this book was given
+    std::vector<ClientId> nudge;  ///< there is work for them
+    struct Void {
+      ClientId client;
+      TaskId task;
+      std::string reason;
+      bool was_cohort;
+    };
+    std::vector<Void> voided;              ///< leases that no longer hold
+    std::shared_ptr<const Cohort> cohort;  ///< a cohort was opened
+    std::optional<std::uint32_t> live;     ///< the number of live clients changed
+    bool first_lease = false;              ///< the first lease of this book was given
   };
 
   LeaseBook(SchedulerOptions options, Epoch epoch);
@@ -90,7 +98,8 @@ class LeaseBook {
   /// The lease was given up.
   void lose(ClientId client, TaskId task, const std::string& reason, TimePoint now);
 
-  /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new epoch.
+  /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new
+  /// epoch.
   void publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now);
 
   /// No more training. With `last`, clients that can evaluate it once; returns how many will.
@@ -117,10 +126,10 @@ class LeaseBook {
   };
   struct Member {
     bool connected = false;
-    bool asked = false;                    ///< was told to wait, and would take work
-    bool validates = false;                ///< said that it can evaluate
+    bool asked = false;      ///< was told to wait, and would take work
+    bool validates = false;  ///< said that it can evaluate
     bool evaluated_last = false;
-    std::optional<TimePoint> rejoin_until; ///< while vanished
+    std::optional<TimePoint> rejoin_until;  ///< while vanished
     std::optional<OpenLease> lease;
   };
 
@@ -140,7 +149,7 @@ class LeaseBook {
   TaskId next_task_ = 1;
   PublishedModelPtr model_;
   std::optional<TimePoint> published_at_;
-  std::optional<TimePoint> opened_at_;     ///< the first version of this book came
+  std::optional<TimePoint> opened_at_;  ///< the first version of this book came
   std::map<ClientId, Member> members_;
   bool cohort_open_ = false;
   bool any_lease_ = false;

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "learning/torch/jobs.hpp"
 #include "learning/memory_policy.hpp"
+#include "learning/torch/jobs.hpp"
 #include "learning/torch/torch_export.hpp"
 
 namespace fl {
