@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,7 +46,7 @@ volatile double sink;  // results go here, so that no loop is left out
 class FileSource final : public fl::ByteSource {
  public:
   explicit FileSource(std::span<const std::byte> bytes) : size_(bytes.size()) {
-    auto name = std::string("/tmp/fl_bench_XXXXXX");
+    auto name = (std::filesystem::temp_directory_path() / "fl_bench_XXXXXX").string();
     file_ = ::mkstemp(name.data());
     if (file_ < 0 || ::unlink(name.c_str()) != 0) std::abort();
     for (std::size_t done = 0; done < bytes.size();) {
