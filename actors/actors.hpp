@@ -216,6 +216,8 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
     /// Work for a client, or why there is none.
     caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
+    /// The client has the whole base of its task: the lease holds on without it.
+    caf::reacts_to<fetch_atom, ClientId, TaskId>,
     /// A lease was answered (accepted or refused) or given up (`lost_atom`).
     caf::reacts_to<settle_atom, ClientId, TaskId>, caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
     /// A new version to hand out.

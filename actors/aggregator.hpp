@@ -24,7 +24,7 @@ struct AggregatorOptions {
   std::function<Seconds()> spent;  ///< of goals.max_seconds so far, resumes included; none: nothing
   Version snapshot_every = 1;      ///< versions; 0: only at the end
   std::string transfer_folder;     ///< where old versions that are still downloaded spill to; empty: nowhere
-  std::size_t models_in_memory = 2;     ///< published versions that may stay in memory when there is a folder
+  std::size_t models_in_memory = 3;     ///< published versions that may stay in memory when there is a folder
   std::function<Parameters()> initial;  ///< makes version 0
   std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };

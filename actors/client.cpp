@@ -92,7 +92,7 @@ void ClientState::fetch() {
             },
             [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
               if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
-                disconnect(from_caf(error));
+                on_fetch_failed(from_caf(error));
             });
     return;
   }
@@ -142,17 +142,20 @@ void ClientState::fetch_more() {
               train();
             },
             [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
-              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch) return;
-              const auto reason = from_caf(error);
-              if (reason.code == ec::unknown_lease) {
-                drop_task();
-                ask_for_work();
-              } else {
-                disconnect(reason);
-              }
+              if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
+                on_fetch_failed(from_caf(error));
             });
     requested += length;
   }
+}
+
+void ClientState::on_fetch_failed(const Error& reason) {
+  if (reason.code != ec::unknown_lease) {
+    disconnect(reason);
+    return;
+  }
+  drop_task();
+  ask_for_work();
 }
 
 // -- training

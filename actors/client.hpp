@@ -94,6 +94,7 @@ struct ClientState {
   void begin(const Task& given);
   void fetch();
   void fetch_more();
+  void on_fetch_failed(const Error& reason);
   void train();
   void on_trained(const TrainedUpdatePtr& trained);
   void deliver();

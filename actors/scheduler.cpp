@@ -81,6 +81,7 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         state.carry_out();
         return lease;
       },
+      [self](fetch_atom, ClientId client, TaskId task) { self->state.book.fetched(client, task); },
       [self](settle_atom, ClientId client, TaskId task) {
         self->state.book.settle(client, task, self->state.now());
         self->state.carry_out();

@@ -96,22 +96,44 @@ void SessionState::on_lease(const LeasePtr& given) {
       upload.reset();
     lease = given;
     // Clients of the same process share the model and need no hash of it.
-    if (handle->node() != self->node()) answer.task.model_hash = lease->model->hash().value_or(0);
+    if (lease->model && handle->node() != self->node())
+      answer.task.model_hash = lease->model->hash().value_or(0);
   }
   assignment.deliver(answer);
 }
 
-Result<PublishedModelPtr> SessionState::model_of(TaskId task) const {
-  if (!lease || lease->assignment.task.id != task)
-    return fail(ec::unknown_lease, "task " + std::to_string(task) + " is not leased to this client");
-  return lease->model;
+Result<void> SessionState::check_lease(TaskId task) const {
+  if (lease && lease->assignment.task.id == task) return {};
+  return fail(ec::unknown_lease, "task " + std::to_string(task) + " is not leased to this client");
+}
+
+Result<PublishedModelPtr> SessionState::model_of(TaskId task) {
+  if (auto ok = check_lease(task); !ok) return tl::unexpected(ok.error());
+  if (lease->model) return lease->model;
+  // The client had it and lost it, and later versions have come: new work is worth more than an old version.
+  const auto reason =
+      "version " + std::to_string(lease->assignment.task.base) + " was sent before and is gone";
+  give_up(task, reason);
+  return fail(ec::unknown_lease, reason);
+}
+
+/// The client has the whole base: only the lease is kept, not the model.
+void SessionState::on_fetched() {
+  lease = std::make_shared<const Lease>(Lease{lease->assignment, nullptr});
+  self->send(peers->scheduler, fetch_atom_v, client, lease->assignment.task.id);
+}
+
+void SessionState::give_up(TaskId task, const std::string& reason) {
+  lease = nullptr;
+  upload.reset();
+  self->send(peers->scheduler, lost_atom_v, client, task, reason);
 }
 
 // -- Updates
 // ----------------------------------------------------------------------------------------------------------
 
 Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
-  if (auto model = model_of(offer.task); !model) return tl::unexpected(model.error());
+  if (auto ok = check_lease(offer.task); !ok) return tl::unexpected(ok.error());
   if (lease->assignment.task.epoch != offer.epoch)
     return fail(ec::unknown_lease,
                 "task " + std::to_string(offer.task) + " is of an earlier life of the server");
@@ -135,8 +157,8 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   submitting = nullptr;
   receipt = self->make_response_promise<Receipt>();
   options.chaos->strike_next("session-" + std::to_string(client), "update");
-  if (auto model = model_of(task); !model) {
-    refuse(task, model.error());
+  if (auto ok = check_lease(task); !ok) {
+    refuse(task, ok.error());
     return receipt;
   }
   if (!blob) {
@@ -206,10 +228,7 @@ void SessionState::refuse(TaskId task, const Error& error) {
   record.client = client;
   record.decision = error.code;
   self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
-  if (model_of(task)) {
-    self->send(peers->scheduler, lost_atom_v, client, task, "its update was refused: " + error.text);
-    lease = nullptr;
-  }
+  if (check_lease(task)) give_up(task, "its update was refused: " + error.text);
   decide({task, error.code, error.text, 0, 0});
 }
 
@@ -254,14 +273,17 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         return state.assignment;
       },
       [self](fetch_atom, TaskId task, std::uint64_t offset, std::uint32_t length) -> caf::result<Chunk> {
-        auto model = self->state.model_of(task);
+        auto& state = self->state;
+        const auto model = state.model_of(task);
         if (!model) return to_caf(model.error());
         if (offset >= (*model)->size()) return to_caf({ec::corrupt_data, "the model ends before that"});
         auto bytes = (*model)->part(
             offset, std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
         if (!bytes) return to_caf(bytes.error());
-        if (offset + bytes->size() == (*model)->size())
-          self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+        if (offset + bytes->size() == (*model)->size()) {
+          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+          state.on_fetched();
+        }
         return Chunk{task, offset, std::move(*bytes)};
       },
       [self](const UploadOffer& offer) { return answer(self->state.begin_upload(offer)); },
@@ -284,14 +306,15 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
       },
       [self](abandon_atom, TaskId task, const std::string& reason) {
         auto& state = self->state;
-        if (!state.model_of(task)) return;
-        state.lease = nullptr;
-        state.upload.reset();
-        self->send(state.peers->scheduler, lost_atom_v, state.client, task, reason);
+        if (state.check_lease(task)) state.give_up(task, reason);
       },
       [self](fetch_atom, TaskId task) {
-        auto model = self->state.model_of(task);
-        if (model) self->send(self->state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+        auto& state = self->state;
+        auto model = state.model_of(task);
+        if (model) {
+          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+          state.on_fetched();
+        }
         return answer(std::move(model));
       },
       [self](submit_atom, TaskId task, Epoch, const ByteSourcePtr& blob) {

@@ -54,7 +54,7 @@ struct SessionState {
   std::string client_name;
   client_actor handle;
   PeersPtr peers;
-  LeasePtr lease;                                      ///< null: none
+  LeasePtr lease;                                      ///< null: none; its model until the client has it
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
@@ -66,7 +66,10 @@ struct SessionState {
   void on_wire(const PeersPtr& handles);
   void ask_scheduler();
   void on_lease(const LeasePtr& given);
-  Result<PublishedModelPtr> model_of(TaskId task) const;
+  Result<void> check_lease(TaskId task) const;
+  Result<PublishedModelPtr> model_of(TaskId task);
+  void on_fetched();
+  void give_up(TaskId task, const std::string& reason);
   Result<std::uint64_t> begin_upload(const UploadOffer& offer);
   caf::typed_response_promise<Receipt> take(TaskId task, Result<ByteSourcePtr> blob);
   void submit();

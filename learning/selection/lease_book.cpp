@@ -62,7 +62,12 @@ std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
 std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& ready, TimePoint now) {
   auto& member = members_[client];
   member.validates = ready.validation_samples > 0;
-  if (member.lease) return member.lease->lease;
+  if (member.lease) {
+    auto& lease = member.lease->lease;
+    if (!lease->model && model_ && lease->assignment.task.base == model_->version())
+      lease = std::make_shared<const Lease>(Lease{lease->assignment, model_});
+    return lease;
+  }
   if (finished_) {
     if (evaluate_last_ && !member.evaluated_last && member.validates) {
       member.evaluated_last = true;
@@ -82,19 +87,28 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
   return wait(why_wait());
 }
 
-void LeaseBook::settle(ClientId client, TaskId task, TimePoint) {
+LeaseBook::Member* LeaseBook::holder(ClientId client, TaskId task) {
   const auto found = members_.find(client);
-  if (found == members_.end() || !found->second.lease) return;
-  if (found->second.lease->lease->assignment.task.id != task) return;
-  found->second.lease.reset();
+  if (found == members_.end() || !found->second.lease) return nullptr;
+  return found->second.lease->lease->assignment.task.id == task ? &found->second : nullptr;
+}
+
+void LeaseBook::fetched(ClientId client, TaskId task) {
+  if (auto* member = holder(client, task))
+    member->lease->lease = std::make_shared<const Lease>(Lease{member->lease->lease->assignment, nullptr});
+}
+
+void LeaseBook::settle(ClientId client, TaskId task, TimePoint) {
+  auto* member = holder(client, task);
+  if (member == nullptr) return;
+  member->lease.reset();
   if (open_leases() + 1 == lease_limit()) nudge_waiting();
 }
 
 void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint) {
-  const auto found = members_.find(client);
-  if (found == members_.end() || !found->second.lease) return;
-  if (found->second.lease->lease->assignment.task.id != task) return;
-  void_lease(found->second, client, reason);
+  auto* member = holder(client, task);
+  if (member == nullptr) return;
+  void_lease(*member, client, reason);
   nudge_waiting();
 }
 

@@ -42,7 +42,8 @@ struct SchedulerOptions {
   std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
 };
 
-/// The server's answer to a client that asks for work, with the model of the task (null unless it is one).
+/// The server's answer to a client that asks for work, with the model of the task: null unless it is one, and
+/// for a client that has the model, so that what nobody needs any more is let go of.
 struct Lease {
   Assignment assignment;
   PublishedModelPtr model;
@@ -93,6 +94,9 @@ class LeaseBook {
   /// Work for a client: its open lease again, a new one, or why there is none.
   std::shared_ptr<const Lease> lease(ClientId client, const Ready& ready, TimePoint now);
 
+  /// The client has the base of this lease. Asked again, the book gives the lease with its model only while
+  /// that is the current version.
+  void fetched(ClientId client, TaskId task);
   /// The lease was answered. Unknown ones are ignored.
   void settle(ClientId client, TaskId task, TimePoint now);
   /// The lease was given up.
@@ -133,6 +137,7 @@ class LeaseBook {
     std::optional<OpenLease> lease;
   };
 
+  Member* holder(ClientId client, TaskId task);
   std::size_t open_leases() const;
   std::size_t lease_limit() const;
   bool started() const;

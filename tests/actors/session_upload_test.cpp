@@ -131,8 +131,30 @@ TEST_CASE("a model is given in parts, counted when the last one goes") {
   }
   CHECK(received == whole);
   CHECK(fixture.neighbours.metrics->bytes_down == whole.size());
-  CHECK(fetch(task.id, whole.size(), 1).error().code == ec::corrupt_data);
+  CHECK(fixture.neighbours.scheduler->fetched == std::vector<std::pair<ClientId, TaskId>>{{2, task.id}});
+}
+
+TEST_CASE("parts beyond a model's end, or of a task that is not leased, are refused") {
+  auto fixture = SessionFixture();
+  const auto task = fixture.begin();
+  const auto size = test::model_of(3)->size();
+  const auto fetch = [&](TaskId id, std::uint64_t offset, std::uint32_t length) {
+    return fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, id, offset, length);
+  };
+  CHECK(fetch(task.id, size, 1).error().code == ec::corrupt_data);
   CHECK(fetch(task.id, ~std::uint64_t{0}, 1).error().code == ec::corrupt_data);
-  CHECK(fetch(task.id, 0, ~0u)->bytes.size() == whole.size());
   CHECK(fetch(8, 0, 1).error().code == ec::unknown_lease);
+  CHECK(fetch(task.id, 0, ~0u)->bytes.size() == size);
+}
+
+TEST_CASE("a base that was fetched and is asked for again is gone, and with it the lease") {
+  auto fixture = SessionFixture();
+  const auto task = fixture.begin();
+  const auto fetch = [&] {
+    return fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, task.id, std::uint64_t{0}, ~0u);
+  };
+  REQUIRE(fetch());
+  CHECK(fetch().error().code == ec::unknown_lease);
+  REQUIRE(fixture.neighbours.scheduler->lost.size() == 1);
+  CHECK(fixture.neighbours.scheduler->lost[0].first == task.id);
 }

@@ -60,6 +60,7 @@ struct SchedulerLog {
     LeasePtr lease;
   };
   std::vector<Join> joins;
+  std::vector<std::pair<ClientId, TaskId>> fetched;
   std::vector<std::pair<ClientId, TaskId>> settled;
   std::vector<std::pair<TaskId, std::string>> lost;
   std::vector<PublicationPtr> publications;
@@ -77,6 +78,7 @@ inline scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer se
         if (log->silent) return self->make_response_promise<LeasePtr>();
         return log->answer;
       },
+      [log](fetch_atom, ClientId client, TaskId task) { log->fetched.emplace_back(client, task); },
       [log](settle_atom, ClientId client, TaskId task) { log->settled.emplace_back(client, task); },
       [log](lost_atom, ClientId, TaskId task, const std::string& reason) {
         log->lost.emplace_back(task, reason);

@@ -49,6 +49,10 @@ class BookOnClock {
     const auto given = lease(client);
     return given->assignment.kind == Assignment::Kind::wait ? given->assignment.reason : "";
   }
+  Effects fetched(ClientId client, TaskId id) {
+    book.fetched(client, id);
+    return book.take_effects();
+  }
   Effects settle(ClientId client, TaskId id) {
     book.settle(client, id, now);
     return book.take_effects();

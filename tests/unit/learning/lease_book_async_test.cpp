@@ -77,6 +77,24 @@ TEST_CASE("an open lease is given again, after a reconnect too") {
   CHECK(book.next_tick_s() == doctest::Approx(85.1));
 }
 
+TEST_CASE(
+    "a lease whose base was fetched holds on without it, and has it again while it is the current one") {
+  auto book = BookOnClock(four_clients());
+  book.begin();
+  book.join(0);
+  const auto first = book.lease(0);
+  REQUIRE(first->model);
+  book.fetched(0, first->assignment.task.id + 1);  // no such lease
+  CHECK(book.lease(0) == first);
+  book.fetched(0, first->assignment.task.id);
+  CHECK(book.lease(0)->model == first->model);
+  CHECK(book.task(0).id == first->assignment.task.id);
+  book.fetched(0, first->assignment.task.id);
+  book.publish(1);
+  CHECK(book.task(0).id == first->assignment.task.id);
+  CHECK(book.lease(0)->model == nullptr);
+}
+
 TEST_CASE("a client that does not come back within rejoin loses its lease") {
   auto book = BookOnClock(four_clients());
   book.begin();
