@@ -15,7 +15,7 @@ void keep_freed_memory() {
   constexpr auto kTrimAboveBytes = 2 * kMapFromBytes;
   // Memory that one thread takes and another frees stays with the first one's arena, so few arenas keep it
   // bounded: glibc would make eight for each core.
-  constexpr auto kArenas = 4;
+  constexpr auto kArenas = 2;
   [[maybe_unused]] static const auto set = mallopt(M_MMAP_THRESHOLD, kMapFromBytes) +
                                            mallopt(M_TRIM_THRESHOLD, kTrimAboveBytes) +
                                            mallopt(M_ARENA_MAX, kArenas);

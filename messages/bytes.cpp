@@ -2,8 +2,10 @@
 
 #include <sys/mman.h>
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
@@ -18,6 +20,59 @@ constexpr std::size_t kLarge_bytes = std::size_t{1} << 20;
 bool is_large(std::size_t size_bytes) {
   return size_bytes >= kLarge_bytes;
 }
+
+/// Large blocks come from the system, not the heap, where models of many threads would leave holes. The
+/// system clears each page at its first touch, which costs as much as a copy, so the last two freed blocks
+/// are kept: the base and the update of a client, the old and the new version of a server.
+class LargeBlocks {
+ public:
+  static LargeBlocks& instance() {
+    // Never destroyed: others free their blocks at the very end.
+    static auto& blocks = *new LargeBlocks();
+    return blocks;
+  }
+
+  std::byte* take(std::size_t size_bytes) {
+    const auto length = mapped_length(size_bytes);
+    {
+      const auto lock = std::lock_guard(mutex_);
+      for (auto& block : kept_)
+        if (block.length == length) return std::exchange(block, {}).data;
+    }
+    const auto mapped = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
+    (void)::madvise(mapped, length, MADV_HUGEPAGE);
+    return static_cast<std::byte*>(mapped);
+  }
+
+  void give_back(std::byte* data, std::size_t size_bytes) {
+    auto oldest = Block{data, mapped_length(size_bytes)};
+    {
+      const auto lock = std::lock_guard(mutex_);
+      for (auto& block : kept_) {
+        std::swap(block, oldest);
+        if (oldest.data == nullptr) return;
+      }
+    }
+    ::munmap(oldest.data, oldest.length);
+  }
+
+ private:
+  struct Block {
+    std::byte* data = nullptr;
+    std::size_t length = 0;
+  };
+
+  /// Whole huge pages, so that a model and an update of it, a header longer, fit the same block.
+  static std::size_t mapped_length(std::size_t size_bytes) {
+    constexpr auto kHugePage_bytes = std::size_t{2} << 20;
+    return (size_bytes + kHugePage_bytes - 1) / kHugePage_bytes * kHugePage_bytes;
+  }
+
+  std::mutex mutex_;
+  std::array<Block, 2> kept_;  ///< newest first
+};
 
 Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
   if (offset <= size && length <= size - offset) return {};
@@ -51,14 +106,7 @@ Result<Bytes> ByteSource::part(std::uint64_t offset, std::uint64_t length) const
 AlignedBuffer::AlignedBuffer(std::size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
   if (is_large(size_bytes)) {
-    // Large blocks come from the system and go back there: in the heap, models of many threads would leave
-    // holes.
-    const auto mapped =
-        ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throw std::bad_alloc();
-    data_ = static_cast<std::byte*>(mapped);
-    // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
-    (void)::madvise(data_, size_bytes, MADV_HUGEPAGE);
+    data_ = LargeBlocks::instance().take(size_bytes);
   } else {
     data_ = static_cast<std::byte*>(
         std::aligned_alloc(kAlignment, (size_bytes + kAlignment - 1) / kAlignment * kAlignment));
@@ -77,7 +125,7 @@ AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
 
 AlignedBuffer::~AlignedBuffer() {
   if (data_ != nullptr && is_large(size_))
-    ::munmap(data_, size_);
+    LargeBlocks::instance().give_back(data_, size_);
   else
     std::free(data_);
 }

@@ -33,10 +33,7 @@ Result<void> check_buffer(const BufferInfo& buffer, const Parameters& sum, const
 }  // namespace
 
 Aggregation::Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial)
-    : strategy_(strategy),
-      optimizer_(optimizer, initial->layout()),
-      model_(std::move(initial)),
-      sum_(model_->layout()) {}
+    : strategy_(strategy), optimizer_(optimizer, initial->layout()), model_(std::move(initial)) {}
 
 Result<Aggregation> Aggregation::restore(StrategyOptions strategy, ServerOptimizerOptions optimizer,
                                          AggregationState state) {
@@ -71,15 +68,14 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
                                       std::to_string(model_->size()));
   }
   const bool first = folded_ == 0;
-  const bool in_place = first || !payload.source->view().empty();
-  if (!in_place && !next_.layout()) next_ = Parameters(model_->layout());
-  const auto target = in_place ? sum_.values() : next_.values();
+  if (!sum_.layout()) sum_ = Parameters(model_->layout());
   const auto factor = static_cast<float>(weight.fold);
 
+  auto folded_floats = std::uint64_t{0};
   const auto fold_block = [&](std::uint64_t index, std::span<const float> values) {
-    const auto block = target.subspan(index, values.size());
+    const auto block = sum_.values().subspan(index, values.size());
     const auto model = model_->values().subspan(index, values.size());
-    if (!in_place) std::ranges::copy(sum_.values().subspan(index, values.size()), block.begin());
+    folded_floats += values.size();
     if (wants_model(strategy_.name)) {
       (first ? kernels::scale_difference_into : kernels::fold_difference)(block, values, model, factor);
     } else {
@@ -87,9 +83,11 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
     }
   };
   auto read = kernels::visit_floats(*payload.source, payload.offset, payload.count, fold_block);
+  if (!read && !first && folded_floats > 0)
+    throw std::runtime_error("an update could be read only in part, so the sum has lost its meaning: " +
+                             to_string(read.error()));
   if (!read) return read;
 
-  if (!in_place) std::swap(sum_, next_);
   divisor_ += weight.divisor;
   ++folded_;
   ++updates_accepted_;
@@ -99,9 +97,9 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
 
 void Aggregation::close() {
   if (folded_ == 0) throw std::logic_error("Aggregation::close: nothing was folded");
-  auto next = next_.layout() ? std::exchange(next_, Parameters()) : Parameters(model_->layout());
-  optimizer_.step(next.values(), model_->values(), sum_.values(), divisor_, strategy_.server_learning_rate);
-  model_ = std::make_shared<const Parameters>(std::move(next));
+  // The sum becomes the model, in place: one array less.
+  optimizer_.step(sum_.values(), model_->values(), sum_.values(), divisor_, strategy_.server_learning_rate);
+  model_ = std::make_shared<const Parameters>(std::exchange(sum_, Parameters()));
   ++version_;
   divisor_ = 0;
   folded_ = 0;

@@ -32,8 +32,8 @@ struct AggregationState {
   BufferInfo buffer;
 };
 
-/// Folds accepted updates and makes versions. Memory: the model, the sum, the optimiser's moments, and the
-/// array that becomes the next model; nothing that grows with the clients but their ids.
+/// Folds accepted updates and makes versions. Memory: the model, the sum that becomes the next one and the
+/// optimiser's moments; nothing that grows with the clients but their ids.
 class Aggregation {
  public:
   Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial);
@@ -47,9 +47,9 @@ class Aggregation {
 
   /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x), x being the current model. One pass over the update.
   /// The values are taken to be finite: check them before (kernels::all_finite). Fails with `wrong_length`
-  /// when the count is not the model's, or as kernels::visit_floats does. A fold that fails leaves no trace:
-  /// payloads in memory fail before the first float or not at all, and one that may fail half-way is folded
-  /// beside the sum, into the array that `close` turns into the next model.
+  /// when the count is not the model's, or as kernels::visit_floats does, and then leaves no trace. Throws
+  /// std::runtime_error when the disk fails half-way through an update: what was folded before is lost with
+  /// it, and a snapshot has to be restored.
   Result<void> fold(const UpdateFacts& update, const Weight& weight, const UpdatePayload& payload);
 
   /// Distinct clients in the open buffer, and updates folded into it.
@@ -77,8 +77,7 @@ class Aggregation {
   ParametersPtr model_;
   Version version_ = 0;
   std::uint64_t updates_accepted_ = 0;
-  Parameters sum_;   ///< without meaning while folded_ is 0
-  Parameters next_;  ///< empty, or the array that the next close will use
+  Parameters sum_;  ///< without meaning while folded_ is 0, may be empty then
   double divisor_ = 0;
   std::uint64_t folded_ = 0;
   std::set<ClientId> clients_;
