@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
-#include <vector>
+#include <algorithm>
+#include <deque>
+#include <utility>
 
 using fl::FlowControl;
 
@@ -10,29 +12,39 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-/// A link of constant rate that sends one chunk behind the other.
+/// A link of constant rate that sends one chunk behind the other, each answered after the way there and back.
 class Link {
  public:
-  explicit Link(double bytes_per_s) : bytes_per_s_(bytes_per_s) {}
+  explicit Link(double bytes_per_s, double way_s = 0) : bytes_per_s_(bytes_per_s), way_s_(way_s) {}
 
   /// Sends as the flow control allows until so many chunks have arrived.
   void transfer(FlowControl& flow, int chunks) {
     for (auto done = 0; done < chunks; ++done) {
       while (flow.may_send()) {
-        sizes_.push_back(flow.chunk_bytes());
+        const auto bytes = flow.chunk_bytes();
         flow.sent(now_);
+        free_at_ = std::max(free_at_, now_) + duration(bytes / bytes_per_s_);
+        answers_.push_back({bytes, free_at_ + duration(way_s_)});
       }
-      const auto bytes = sizes_.front();
-      sizes_.erase(sizes_.begin());
-      now_ += std::chrono::duration_cast<FlowControl::TimePoint::duration>(Seconds(bytes / bytes_per_s_));
+      const auto [bytes, answered_at] = answers_.front();
+      answers_.pop_front();
+      now_ = answered_at;
       flow.acknowledged(bytes, now_);
     }
   }
 
+  double elapsed_s() const { return Seconds(now_.time_since_epoch()).count(); }
+
  private:
+  static FlowControl::TimePoint::duration duration(double seconds) {
+    return std::chrono::duration_cast<FlowControl::TimePoint::duration>(Seconds(seconds));
+  }
+
   double bytes_per_s_;
+  double way_s_;
   FlowControl::TimePoint now_;
-  std::vector<std::uint32_t> sizes_;
+  FlowControl::TimePoint free_at_;  ///< when the link can send the next
+  std::deque<std::pair<std::uint32_t, FlowControl::TimePoint>> answers_;
 };
 
 }  // namespace
@@ -43,19 +55,30 @@ TEST_CASE("only so many chunks travel at once") {
   for (; flow.may_send(); ++sent) flow.sent({});
   CHECK(sent > 1);
   CHECK(sent <= FlowControl::kMaxInFlight);
-  flow.acknowledged(flow.chunk_bytes(), FlowControl::TimePoint(std::chrono::milliseconds(10)));
+  for (auto i = 0u; i < sent; ++i)
+    flow.acknowledged(flow.chunk_bytes(), FlowControl::TimePoint(std::chrono::milliseconds(10)));
   CHECK(flow.may_send());
   flow.restart();
   CHECK(flow.in_flight() == 0);
 }
 
-TEST_CASE("a fast link gets the largest chunks and the widest window") {
+TEST_CASE("a fast link gets the largest chunks, and no more of them than fill it") {
   auto flow = FlowControl();
   Link(1e9).transfer(flow, 50);
   CHECK(flow.chunk_bytes() == FlowControl::kMaxChunk_bytes);
-  auto in_flight = flow.in_flight();
-  for (; flow.may_send(); ++in_flight) flow.sent({});
-  CHECK(in_flight == FlowControl::kMaxInFlight);
+  CHECK(flow.in_flight() <= 3);
+}
+
+TEST_CASE("a fast link over a long way gets the widest window, and is filled") {
+  auto flow = FlowControl();
+  const auto rate = 50e6;
+  const auto way_s = 0.05;  // 2.5 MB are under way when the link is full
+  auto link = Link(rate, way_s);
+  link.transfer(flow, 200);
+  CHECK(flow.chunk_bytes() == FlowControl::kMaxChunk_bytes);
+  const auto before = link.elapsed_s();
+  link.transfer(flow, 200);
+  CHECK(200.0 * FlowControl::kMaxChunk_bytes / (link.elapsed_s() - before) > 0.95 * rate);
 }
 
 TEST_CASE("on a slow link a chunk takes half a second at most, all in flight a second") {
