@@ -15,7 +15,7 @@ from runs import federate, median, steady_rate
 CLIENTS = 10
 # Parameters, versions of two updates each (K = clients / 4), what Flower 1.23 with ten echo clients reached on a machine
 # of this kind: updates a second and the server's peak memory in MB. Flower is not part of this run.
-SIZES = [(200_000, 1500, 205, 154), (1_200_000, 400, 58, 530), (25_000_000, 40, 1.1, 7200)]
+SIZES = [(200_000, 1500, 205, 154), (1_200_000, 400, 58, 530), (25_000_000, 100, 1.1, 7200)]
 CHUNK_BYTES = 1 << 20
 
 

@@ -38,6 +38,7 @@ class Network(FederationTest):
         server = self.aggregator(out, settings=[*ECHO, "clients.count=2", "run.max_updates=60", "run.max_versions=0",
                                                 "log.level=debug"])
         steady = self.client(server.port, "steady", settings=[*ECHO_CLIENT, "train.echo_seconds=0.1"])
+        server.wait_for(r"steady joins as client 0")
         victim = self.client(server.port, "victim", settings=[*ECHO_CLIENT, "train.echo_seconds=0.1"])
         server.wait_for(r"update of victim .* accepted", 2)
         victim.kill()
