@@ -130,6 +130,7 @@ CAF_ADD_ATOM(fl_actors, fl, wire_atom, "wire")
 CAF_ADD_ATOM(fl_actors, fl, join_atom, "joined")
 CAF_ADD_ATOM(fl_actors, fl, lease_atom, "lease")
 CAF_ADD_ATOM(fl_actors, fl, settle_atom, "settle")
+CAF_ADD_ATOM(fl_actors, fl, want_atom, "want")
 CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
 CAF_ADD_ATOM(fl_actors, fl, lost_atom, "lost")
 CAF_ADD_ATOM(fl_actors, fl, live_atom, "live")
@@ -220,6 +221,8 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<fetch_atom, ClientId, TaskId>,
     /// A lease was answered (accepted or refused) or given up (`lost_atom`).
     caf::reacts_to<settle_atom, ClientId, TaskId>, caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
+    /// So many more updates are wanted until run.max_updates: work for more would be thrown away.
+    caf::reacts_to<want_atom, std::uint64_t>,
     /// A new version to hand out.
     caf::reacts_to<publish_atom, PublicationPtr>,
     /// No more training, for this reason. With a last version each client is asked to evaluate it first;

@@ -53,6 +53,7 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
     for (const auto& version : unrecorded) record(version);
   }
   // Whoever was restarted has forgotten the current version; for the others this is no news.
+  tell_wanted();
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
   if (!same_checkpointer && saving) {
@@ -102,6 +103,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   model = published->publish(aggregation->version(), aggregation->model());
   goal = buffer_goal(options.strategy, live);
   self->send(peers->metrics, restore_atom_v, aggregation->version(), true);
+  tell_wanted();
   const auto first = publication(true);
   self->send(peers->scheduler, publish_atom_v, first);
   self->send(peers->evaluator, publish_atom_v, first);
@@ -147,6 +149,7 @@ Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
       return refuse(*update, {ec::duplicate_update, "the task was answered before"});
     if (auto ok = fold(*update, *weight); !ok) return refuse(*update, ok.error());
     answered[update->info.client] = task;
+    tell_wanted();
     self->send(peers->scheduler, settle_atom_v, update->info.client, task);
     close_if_full();
     return receipt;
@@ -187,6 +190,14 @@ Result<void> AggregatorState::fold(const ValidUpdate& update, const Weight& weig
   unsaved.push_back(record);
   self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
   return {};
+}
+
+/// A cohort is trained as a whole; for the others there is no use in more work than is wanted.
+void AggregatorState::tell_wanted() {
+  const auto goal_updates = options.goals.max_updates;
+  if (goal_updates == 0 || is_synchronous(options.strategy.name)) return;
+  const auto left = goal_updates - std::min(goal_updates, aggregation->updates_accepted());
+  self->send(peers->scheduler, want_atom_v, left);
 }
 
 void AggregatorState::open_cohort(const CohortPtr& opened) {

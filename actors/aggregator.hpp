@@ -81,6 +81,7 @@ struct AggregatorState {
   Receipt submit(const ValidUpdatePtr& update);
   Receipt refuse(const ValidUpdate& update, const Error& error);
   Result<void> fold(const ValidUpdate& update, const Weight& weight);
+  void tell_wanted();
   void open_cohort(const CohortPtr& opened);
   void lose(TaskId task);
   void fold_in_turn();

@@ -90,6 +90,10 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         self->state.book.lose(client, task, reason, self->state.now());
         self->state.carry_out();
       },
+      [self](want_atom, std::uint64_t updates) {
+        self->state.book.want(updates);
+        self->state.carry_out();
+      },
       [self](publish_atom, const PublicationPtr& publication) {
         auto& state = self->state;
         const auto epoch = publication->anew ? state.next_epoch() : Epoch{0};

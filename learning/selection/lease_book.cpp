@@ -112,6 +112,12 @@ void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, Ti
   nudge_waiting();
 }
 
+void LeaseBook::want(std::uint64_t updates) {
+  const auto more = !wanted_ || updates > *wanted_;
+  wanted_ = updates;
+  if (more) nudge_waiting();
+}
+
 void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch,
                         TimePoint now) {
   if (finished_) return;
@@ -216,8 +222,8 @@ std::size_t LeaseBook::open_leases() const {
 
 /// How many clients train at the same time: the cohort's size, or the limit of concurrent leases.
 std::size_t LeaseBook::lease_limit() const {
-  return std::max<std::size_t>(
-      1, static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count)));
+  const auto at_once = static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count));
+  return std::min<std::size_t>(std::max<std::size_t>(1, at_once), wanted_.value_or(at_once + 1));
 }
 
 bool LeaseBook::started() const {
@@ -230,6 +236,7 @@ std::string LeaseBook::why_wait() const {
     return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) +
            " are here)";
   if (options_.synchronous) return "the next version";
+  if (wanted_ && open_leases() >= *wanted_) return "the run's last updates (run.max_updates)";
   return "a free place (clients.fraction)";
 }
 

@@ -102,6 +102,9 @@ class LeaseBook {
   /// The lease was given up.
   void lose(ClientId client, TaskId task, const std::string& reason, TimePoint now);
 
+  /// So many more updates are wanted: no more leases than that are open at once.
+  void want(std::uint64_t updates);
+
   /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new
   /// epoch.
   void publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch, TimePoint now);
@@ -152,6 +155,7 @@ class LeaseBook {
   SchedulerOptions options_;
   Epoch epoch_;
   TaskId next_task_ = 1;
+  std::optional<std::uint64_t> wanted_;  ///< updates; none: no limit
   PublishedModelPtr model_;
   std::optional<TimePoint> published_at_;
   std::optional<TimePoint> opened_at_;  ///< the first version of this book came

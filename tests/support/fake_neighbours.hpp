@@ -62,6 +62,7 @@ struct SchedulerLog {
   std::vector<Join> joins;
   std::vector<std::pair<ClientId, TaskId>> fetched;
   std::vector<std::pair<ClientId, TaskId>> settled;
+  std::vector<std::uint64_t> wanted;
   std::vector<std::pair<TaskId, std::string>> lost;
   std::vector<PublicationPtr> publications;
   LeasePtr answer = std::make_shared<const Lease>();  ///< to all who ask for work
@@ -79,6 +80,7 @@ inline scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer se
         return log->answer;
       },
       [log](fetch_atom, ClientId client, TaskId task) { log->fetched.emplace_back(client, task); },
+      [log](want_atom, std::uint64_t updates) { log->wanted.push_back(updates); },
       [log](settle_atom, ClientId client, TaskId task) { log->settled.emplace_back(client, task); },
       [log](lost_atom, ClientId, TaskId task, const std::string& reason) {
         log->lost.emplace_back(task, reason);

@@ -53,6 +53,10 @@ class BookOnClock {
     book.fetched(client, id);
     return book.take_effects();
   }
+  Effects want(std::uint64_t updates) {
+    book.want(updates);
+    return book.take_effects();
+  }
   Effects settle(ClientId client, TaskId id) {
     book.settle(client, id, now);
     return book.take_effects();

@@ -156,6 +156,23 @@ TEST_CASE("only so many clients train at once; a place that becomes free is offe
   CHECK(book.tick().nudge == std::vector<ClientId>{1});
 }
 
+TEST_CASE("no more work is given than updates are wanted") {
+  auto book = BookOnClock(four_clients());
+  book.begin();
+  for (const auto client : {0u, 1u, 2u}) book.join(client);
+  book.want(2);
+  const auto first = book.task(0).id;
+  const auto second = book.task(1).id;
+  CHECK(book.reason_to_wait(2) == "the run's last updates (run.max_updates)");
+  book.want(1);
+  CHECK(book.settle(0, first).nudge.empty());
+  CHECK(book.reason_to_wait(0) == "the run's last updates (run.max_updates)");
+  CHECK(book.lose(1, second, "gone").nudge == std::vector<ClientId>{0, 2});
+  CHECK(book.task(2).id > second);
+  CHECK(book.reason_to_wait(0) == "the run's last updates (run.max_updates)");
+  CHECK(book.want(3).nudge == std::vector<ClientId>{0});  // a model that went back wants more again
+}
+
 TEST_CASE("answers that belong to no lease change nothing") {
   auto book = BookOnClock(four_clients());
   book.begin();
