@@ -52,13 +52,19 @@ struct TrainedUpdate {
 };
 using TrainedUpdatePtr = std::shared_ptr<const TrainedUpdate>;
 
-using StoredSnapshotPtr = std::shared_ptr<const StoredSnapshot>;  ///< null: there is none
+/// What is left of a run after its process or its aggregator ended.
+struct Recovered {
+  StoredSnapshot snapshot;                    ///< with the ledger's decisions since then applied
+  std::vector<UpdateRecord> newest_accepted;  ///< of each client
+};
+using RecoveredPtr = std::shared_ptr<const Recovered>;  ///< null: nothing, the run begins
 
 /// What the aggregator wants to be on disk.
 struct SaveRequest {
   Version version = 0;
-  std::vector<UpdateRecord> updates;  ///< decided since the last request
-  StoredSnapshotPtr snapshot;         ///< null: none is due
+  LedgerBatch batch;                               ///< decided since the last request
+  std::shared_ptr<const StoredSnapshot> snapshot;  ///< the state after the batch; null: none is due
+  bool wait_for_snapshot = true;  ///< whether the answer comes after the snapshot, or after the batch
 };
 using SaveRequestPtr = std::shared_ptr<const SaveRequest>;
 
@@ -102,7 +108,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ValidUpdatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::TrainedUpdatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::LeasePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::CohortPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::StoredSnapshotPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RecoveredPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::SaveRequestPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::VersionRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
@@ -135,6 +141,7 @@ CAF_ADD_ATOM(fl_actors, fl, cohort_atom, "cohort")
 CAF_ADD_ATOM(fl_actors, fl, lost_atom, "lost")
 CAF_ADD_ATOM(fl_actors, fl, live_atom, "live")
 CAF_ADD_ATOM(fl_actors, fl, submit_atom, "submit")
+CAF_ADD_ATOM(fl_actors, fl, receipt_atom, "receipt")
 CAF_ADD_ATOM(fl_actors, fl, publish_atom, "published")
 CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
 CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
@@ -233,8 +240,12 @@ using scheduler_actor = caf::typed_actor<
 
 /// The owner of the model.
 using aggregator_actor = caf::typed_actor<
-    /// Folds a checked update; answers with the decision.
+    /// Folds a checked update; answers with the decision: with store.durability = "update" once it is on
+    /// disk.
     caf::replies_to<submit_atom, ValidUpdatePtr>::with<Receipt>,
+    /// The decision on a client's newest update again, for a client that did not hear it; `unknown_lease` for
+    /// any other task.
+    caf::replies_to<receipt_atom, ClientId, TaskId>::with<Receipt>,
     /// The tasks of the next version, in the order to fold; an open cohort is begun anew.
     caf::reacts_to<cohort_atom, CohortPtr>,
     /// This task of the cohort will not be answered.
@@ -246,15 +257,18 @@ using aggregator_actor = caf::typed_actor<
     /// Takes no more updates, saves its state and answers with the last version.
     caf::replies_to<stop_atom, std::string>::with<PublicationPtr>,
     /// To itself: run.max_seconds are over.
-    caf::reacts_to<over_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<over_atom>,
+    /// To itself: try again to save what the disk had no room for.
+    caf::reacts_to<save_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Makes things durable. Blocks: detached in production.
 using checkpointer_actor = caf::typed_actor<
-    /// The newest good snapshot, or null.
-    caf::replies_to<restore_atom>::with<StoredSnapshotPtr>,
-    /// Writes decided updates and, if there is one, a snapshot; answers with the version once they are on
-    /// disk.
-    caf::replies_to<save_atom, SaveRequestPtr>::with<Version>, caf::reacts_to<wire_atom, PeersPtr>>;
+    /// The newest good snapshot with the ledger's decisions since then, or null.
+    caf::replies_to<restore_atom>::with<RecoveredPtr>,
+    /// Writes decisions and, if there is one, a snapshot; answers with the version once they are on disk.
+    caf::replies_to<save_atom, SaveRequestPtr>::with<Version>,
+    /// A client has this lease now: to be remembered across restarts.
+    caf::reacts_to<lease_atom, Task>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Measures versions on held-out data, on a worker or on the clients.
 using evaluator_actor = caf::typed_actor<
@@ -298,8 +312,8 @@ using metrics_actor = caf::typed_actor<
 using local_client_actor = client_actor::extend<
     /// What it has done so far.
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
-    /// To itself: the pause before the next attempt to connect is over.
-    caf::reacts_to<caf::connect_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
+    /// To itself: the pause before the next attempt to connect, or to deliver, is over.
+    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Trains on the client's own data. The computing itself happens on the worker pool.
 using trainer_actor = caf::typed_actor<

@@ -15,6 +15,17 @@ UpdateFacts facts_of(const UpdateInfo& info) {
   return {info.client, info.base, info.samples};
 }
 
+/// Versions that may wait for the disk; updates for more are not decided on until it is done.
+constexpr std::size_t kMaxUnpublished = 2;
+
+/// Before a save that found no room is tried again.
+constexpr auto kRetrySave = std::chrono::seconds(1);
+
+template <class T>
+void drop_first(T& container, std::size_t count) {
+  container.erase(container.begin(), container.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
 UpdateRecord record_of(const ValidUpdate& update) {
   auto record = UpdateRecord();
   record.task = update.info.task;
@@ -57,8 +68,8 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
   if (!same_checkpointer && saving) {
+    snapshot_due = snapshot_due || saving->snapshot;
     saving = nullptr;
-    snapshot_due = true;
     save();
   }
 }
@@ -66,25 +77,29 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
 void AggregatorState::restore() {
   self->request(peers->checkpointer, caf::infinite, restore_atom_v)
       .then(
-          [this](const StoredSnapshotPtr& stored) {
-            if (!stored) {
+          [this](const RecoveredPtr& recovered) {
+            if (!recovered) {
               auto initial = std::make_shared<const Parameters>(options.initial());
               begin(Aggregation(options.strategy, options.optimizer, std::move(initial)), 1, false);
               return;
             }
-            auto state = AggregationState{stored->state.model,
-                                          stored->state.version,
-                                          stored->state.updates_accepted,
-                                          stored->state.optimizer_m.clone(),
-                                          stored->state.optimizer_v.clone(),
-                                          stored->state.buffer_sum.clone(),
-                                          stored->state.buffer};
+            const auto& stored = recovered->snapshot.state;
+            auto state = AggregationState{stored.model,
+                                          stored.version,
+                                          stored.updates_accepted,
+                                          stored.optimizer_m.clone(),
+                                          stored.optimizer_v.clone(),
+                                          stored.buffer_sum.clone(),
+                                          stored.buffer};
             auto restored = Aggregation::restore(options.strategy, options.optimizer, std::move(state));
-            if (!restored)
+            if (!restored) {
               caf::anon_send(peers->node, lost_atom_v,
                              "the snapshot cannot be used: " + to_string(restored.error()));
-            else
-              begin(std::move(*restored), stored->next_task, true);
+              return;
+            }
+            for (const auto& update : recovered->newest_accepted)
+              answered[update.client] = {update.task, ec::none, {}, update.staleness, update.weight};
+            begin(std::move(*restored), recovered->snapshot.next_task, true);
           },
           [this](const caf::error& error) {
             if (from_caf(error).code == ec::unreachable)
@@ -120,7 +135,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
     self->delayed_send(self, std::chrono::duration_cast<std::chrono::milliseconds>(left), over_atom_v);
   }
   check_goals();
-  for (auto& [update, promise] : std::exchange(early, {})) promise.deliver(submit(update));
+  decide_waiting();
 }
 
 PublicationPtr AggregatorState::publication(bool anew) const {
@@ -131,45 +146,95 @@ PublicationPtr AggregatorState::publication(bool anew) const {
 // -- folding
 // ----------------------------------------------------------------------------------------------------------
 
-Receipt AggregatorState::submit(const ValidUpdatePtr& update) {
-  if (over) return refuse(*update, {ec::run_over, *over});
-  const auto weight = aggregation->weigh(facts_of(update->info));
-  const auto task = update->info.task;
-  if (!weight) {
-    auto refused = refuse(*update, weight.error());
-    lose(task);  // a cohort does not wait for it
-    return refused;
+void AggregatorState::submit(const ValidUpdatePtr& update, ReceiptPromise promise) {
+  arrivals.push_back({update, std::move(promise)});
+  decide_waiting();
+}
+
+void AggregatorState::decide_waiting() {
+  while (aggregation && !arrivals.empty() && unpublished.size() < kMaxUnpublished) {
+    auto [update, promise] = std::move(arrivals.front());
+    arrivals.pop_front();
+    decide(update, std::move(promise));
   }
-  auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
+  if (options.durable_updates && aggregation) save();
+}
+
+void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promise) {
+  const auto task = update->info.task;
+  if (over) {
+    promise.deliver(refuse(*update, {ec::run_over, *over}));
+    return;
+  }
+  if (no_room) {
+    promise.deliver(Receipt{task, ec::store_full, no_room->text, 0, 0});
+    return;
+  }
+  const auto weight = aggregation->weigh(facts_of(update->info));
+  if (!weight) {
+    promise.deliver(refuse(*update, weight.error()));
+    lose(task);  // a cohort does not wait for it
+    return;
+  }
+  const auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
   if (!is_synchronous(options.strategy.name)) {
     // A client's tasks rise. It answers one twice when its connection ended between its update and our
     // receipt.
     const auto last = answered.find(update->info.client);
-    if (last != answered.end() && task <= last->second)
-      return refuse(*update, {ec::duplicate_update, "the task was answered before"});
-    if (auto ok = fold(*update, *weight); !ok) return refuse(*update, ok.error());
-    answered[update->info.client] = task;
+    if (last != answered.end() && task == last->second.task) {
+      acknowledge(std::move(promise), last->second);
+      return;
+    }
+    if (last != answered.end() && task < last->second.task) {
+      promise.deliver(
+          refuse(*update, {ec::duplicate_update, "a later task of the client was answered before"}));
+      return;
+    }
+    if (auto ok = fold(*update, *weight); !ok) {
+      promise.deliver(refuse(*update, ok.error()));
+      return;
+    }
+    answered[update->info.client] = receipt;
     tell_wanted();
     self->send(peers->scheduler, settle_atom_v, update->info.client, task);
+    // A receipt that waits for the disk is to go with the save that a full buffer begins.
+    if (options.durable_updates) unheard.push_back({std::move(promise), receipt});
     close_if_full();
-    return receipt;
+    if (!options.durable_updates) promise.deliver(receipt);
+    return;
   }
-  const auto slot = slots.find(task);
-  if (slot == slots.end() || update->info.base != aggregation->version())
-    return refuse(*update, {ec::unknown_lease, "the task does not belong to the current cohort"});
-  if (slot->second.settled || slot->second.waiting)
-    return refuse(*update, {ec::duplicate_update, "the task was answered before, or given up"});
+  const auto found = slots.find(task);
+  if (found == slots.end() || update->info.base != aggregation->version()) {
+    promise.deliver(refuse(*update, {ec::unknown_lease, "the task does not belong to the current cohort"}));
+    return;
+  }
+  auto& slot = found->second;
+  if (slot.settled || slot.waiting) {
+    promise.deliver(refuse(*update, {ec::duplicate_update, "the task was answered before, or given up"}));
+    return;
+  }
   self->send(peers->scheduler, settle_atom_v, update->info.client, task);
-  slot->second.waiting = update;
-  slot->second.weight = *weight;
+  slot.waiting = update;
+  slot.weight = *weight;
+  if (options.durable_updates)
+    slot.promise = std::move(promise);
+  else
+    promise.deliver(receipt);
   fold_in_turn();
-  return receipt;
+}
+
+/// Tells the client at once, or when the decision is on disk.
+void AggregatorState::acknowledge(ReceiptPromise promise, Receipt receipt) {
+  if (options.durable_updates && !unsaved.accepted.empty())
+    unheard.push_back({std::move(promise), std::move(receipt)});
+  else
+    promise.deliver(std::move(receipt));
 }
 
 Receipt AggregatorState::refuse(const ValidUpdate& update, const Error& error) {
   auto record = record_of(update);
   record.decision = error.code;
-  unsaved.push_back(record);
+  unsaved.refused.push_back(record);
   self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
   return {update.info.task, error.code, error.text, 0, 0};
 }
@@ -187,8 +252,10 @@ Result<void> AggregatorState::fold(const ValidUpdate& update, const Weight& weig
   record.folded_into = aggregation->version() + 1;
   record.staleness = weight.staleness;
   record.weight = weight.fold;
-  unsaved.push_back(record);
-  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  auto entry = LedgerUpdate{aggregation->updates_accepted(), record, weight.divisor, nullptr, update.hash};
+  if (options.durable_updates) entry.blob = update.payload.source;
+  unsaved.accepted.push_back(std::move(entry));
+  if (!options.durable_updates) self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
   return {};
 }
 
@@ -202,8 +269,7 @@ void AggregatorState::tell_wanted() {
 
 void AggregatorState::open_cohort(const CohortPtr& opened) {
   if (!aggregation || over || opened->version != aggregation->version()) return;
-  aggregation->discard_buffer();
-  tally = {};
+  forget_cohort({ec::unknown_lease, "the cohort began anew"});
   cohort = opened;
   turn = 0;
   slots.clear();
@@ -222,9 +288,15 @@ void AggregatorState::fold_in_turn() {
   while (turn < cohort->tasks.size()) {
     auto& slot = slots[cohort->tasks[turn]];
     if (slot.waiting) {
-      if (auto ok = fold(*slot.waiting, slot.weight); !ok) {
+      if (auto ok = fold(*slot.waiting, slot.weight); ok) {
+        const auto& info = slot.waiting->info;
+        const auto receipt = Receipt{info.task, ec::none, {}, slot.weight.staleness, slot.weight.fold};
+        answered[info.client] = receipt;
+        if (slot.promise.pending()) acknowledge(slot.promise, receipt);
+      } else {
         spdlog::error("task {} cannot be folded: {}", slot.waiting->info.task, to_string(ok.error()));
-        refuse(*slot.waiting, ok.error());
+        auto refused = refuse(*slot.waiting, ok.error());
+        if (slot.promise.pending()) slot.promise.deliver(std::move(refused));
       }
       slot.waiting = nullptr;
       slot.settled = true;
@@ -251,8 +323,9 @@ void AggregatorState::close_if_full() {
 
 void AggregatorState::close() {
   chaos->strike_at("aggregator", "version", aggregation->version() + 1);
+  const auto divisor = aggregation->divisor();
   aggregation->close();
-  model = published->publish(aggregation->version(), aggregation->model());
+  unsaved.closings.push_back({aggregation->version(), aggregation->updates_accepted(), divisor});
   cohort = nullptr;
   slots.clear();
 
@@ -263,12 +336,58 @@ void AggregatorState::close() {
   made.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
   made.totals.updates_accepted = aggregation->updates_accepted();
   tally = {};
-  unrecorded.push_back(std::make_shared<const VersionRecord>(made));
-  record(unrecorded.back());
-  self->send(peers->evaluator, publish_atom_v, publication(false));
+  auto news = Publication{published->publish(aggregation->version(), aggregation->model()),
+                          aggregation->updates_accepted(), next_task, false};
+  unpublished.push_back(
+      {std::make_shared<const Publication>(std::move(news)), std::make_shared<const VersionRecord>(made)});
   if (options.snapshot_every > 0 && made.version % options.snapshot_every == 0) snapshot_due = true;
   check_goals();
-  if (!over) self->send(peers->scheduler, publish_atom_v, publication(false));
+  if (options.durable_updates)
+    save();
+  else
+    publish();
+}
+
+/// Tells the others of the oldest new version.
+void AggregatorState::publish() {
+  const auto [news, made] = std::move(unpublished.front());
+  unpublished.pop_front();
+  model = news->model;
+  unrecorded.push_back(made);
+  record(made);
+  self->send(peers->evaluator, publish_atom_v, news);
+  if (!over) self->send(peers->scheduler, publish_atom_v, news);
+}
+
+/// Tells the others of decisions that are on disk now, in their order.
+void AggregatorState::announce(const LedgerBatch& batch) {
+  auto update = batch.accepted.begin();
+  const auto count_until = [&](std::uint64_t number) {
+    for (; update != batch.accepted.end() && update->number <= number; ++update)
+      self->send(peers->metrics, std::make_shared<const UpdateRecord>(update->record));
+  };
+  for (const auto& closing : batch.closings) {
+    count_until(closing.last_number);
+    publish();
+  }
+  if (!batch.accepted.empty()) count_until(batch.accepted.back().number);
+}
+
+/// What the open cohort folded is taken back: it was not told to anybody, or is trained again.
+void AggregatorState::forget_cohort(const Error& reason) {
+  const auto discarded = aggregation->discard_buffer();
+  tally = {};
+  for (auto& [task, slot] : slots)
+    if (slot.promise.pending() && !slot.settled)
+      slot.promise.deliver(Receipt{task, reason.code, reason.text, 0, 0});
+  slots.clear();
+  if (!options.durable_updates) return;
+  unsaved.accepted.resize(unsaved.accepted.size() - discarded);
+  while (discarded > 0 && unheard.size() > saving_unheard) {
+    auto& last = unheard.back();
+    last.promise.deliver(Receipt{last.receipt.task, reason.code, reason.text, 0, 0});
+    unheard.pop_back();
+  }
 }
 
 // -- ending
@@ -306,18 +425,24 @@ void AggregatorState::record(const VersionRecordPtr& version) {
           [](const caf::error&) {});  // metrics crashed: told again when it is back
 }
 
+/// One request at a time. With durable updates a cohort is saved as a whole; otherwise versions are recorded
+/// before their snapshot.
 void AggregatorState::save() {
-  if (!unrecorded.empty()) return;
-  if (saving || (unsaved.empty() && !snapshot_due)) {
-    if (!saving && stopped.pending()) stopped.deliver(publication(false));
+  if (saving || (!options.durable_updates && !unrecorded.empty())) return;
+  const auto in_cohort = is_synchronous(options.strategy.name) && aggregation->folded() > 0;
+  if (options.durable_updates && in_cohort && unpublished.empty()) return;
+  if (unsaved.empty() && !snapshot_due) {
+    if (stopped.pending()) stopped.deliver(publication(false));
     return;
   }
   auto request = SaveRequest();
   request.version = aggregation->version();
-  request.updates = unsaved;
+  request.batch = unsaved;
+  request.wait_for_snapshot = !options.durable_updates || stopped.pending();
   if (std::exchange(snapshot_due, false))
     request.snapshot =
         std::make_shared<const StoredSnapshot>(StoredSnapshot{aggregation->state(), next_task});
+  saving_unheard = unheard.size();
   saving = std::make_shared<const SaveRequest>(std::move(request));
   self->request(peers->checkpointer, caf::infinite, save_atom_v, saving)
       .then([this](Version version) { on_saved(version); },
@@ -327,17 +452,30 @@ void AggregatorState::save() {
 void AggregatorState::on_saved(const Result<Version>& result) {
   if (!saving) return;
   if (!result) {
-    // A crashed checkpointer is asked again when it is back (on_wire); what the disk refused, with the next
-    // version.
+    // A crashed checkpointer is asked again when it is back (on_wire).
     if (result.error().code == ec::unreachable || result.error().code == ec::internal) return;
     spdlog::error("version {} is not on disk: {}", saving->version, to_string(result.error()));
     snapshot_due = snapshot_due || saving->snapshot != nullptr;
     saving = nullptr;
-    if (stopped.pending()) stopped.deliver(to_caf(result.error()));
+    if (stopped.pending()) {
+      stopped.deliver(to_caf(result.error()));
+    } else if (options.durable_updates) {
+      no_room = result.error();
+      self->delayed_send(self, kRetrySave, save_atom_v);
+    }
     return;
   }
-  unsaved.erase(unsaved.begin(), unsaved.begin() + static_cast<long>(saving->updates.size()));
-  saving = nullptr;
+  no_room.reset();
+  const auto request = std::exchange(saving, nullptr);
+  drop_first(unsaved.accepted, request->batch.accepted.size());
+  drop_first(unsaved.closings, request->batch.closings.size());
+  drop_first(unsaved.refused, request->batch.refused.size());
+  const auto heard = unsaved.accepted.empty() ? unheard.size() : saving_unheard;
+  for (auto i = std::size_t{0}; i < heard; ++i) unheard[i].promise.deliver(unheard[i].receipt);
+  drop_first(unheard, heard);
+  if (options.durable_updates) announce(request->batch);
+  saving_unheard = 0;
+  decide_waiting();
   if (snapshot_due || stopped.pending()) save();
 }
 
@@ -348,10 +486,17 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
   end_with_reason_on_exception(self);
   return {
       [self](submit_atom, const ValidUpdatePtr& update) -> caf::result<Receipt> {
-        auto& state = self->state;
-        if (state.aggregation) return state.submit(update);
         auto promise = self->make_response_promise<Receipt>();
-        state.early.emplace_back(update, promise);
+        self->state.submit(update, promise);
+        return promise;
+      },
+      [self](receipt_atom, ClientId client, TaskId task) -> caf::result<Receipt> {
+        auto& state = self->state;
+        const auto found = state.answered.find(client);
+        if (found == state.answered.end() || found->second.task != task)
+          return Receipt{task, ec::unknown_lease, "the task is not leased to this client", 0, 0};
+        auto promise = self->make_response_promise<Receipt>();
+        state.acknowledge(promise, found->second);
         return promise;
       },
       [self](cohort_atom, const CohortPtr& cohort) { self->state.open_cohort(cohort); },
@@ -378,7 +523,10 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
           state.stopped.deliver(to_caf({ec::unavailable, "the run was stopped before it began"}));
           return state.stopped;
         }
+        if (state.options.durable_updates && is_synchronous(state.options.strategy.name))
+          state.forget_cohort({ec::run_over, reason});
         state.snapshot_due = true;
+        state.decide_waiting();
         state.save();
         return state.stopped;
       },
@@ -386,6 +534,7 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
         const auto seconds = self->state.options.goals.max_seconds.count();
         self->state.end("run.max_seconds = " + std::to_string(static_cast<long>(seconds)) + " reached");
       },
+      [self](save_atom) { self->state.save(); },
       [self](wire_atom, const PeersPtr& peers) { self->state.on_wire(peers); },
   };
 }

@@ -4,6 +4,12 @@
 //
 // Asynchronous strategies fold at once. Synchronous ones fold in the order of the cohort's tasks, so that the
 // model does not depend on who was faster; an update that is early waits for its turn.
+//
+// With store.durability = "update" the world hears of a decision only when it is on disk: receipts and new
+// versions wait for the commit that holds them, and one commit takes all that was decided while the one
+// before it was written. A cohort is committed as a whole, so that a restart finds all of it or nothing.
+//
+//   update ──▶ fold ──▶ unsaved ──commit──▶ receipt, version published
 #pragma once
 
 #include <deque>
@@ -26,6 +32,7 @@ struct AggregatorOptions {
   std::string transfer_folder;     ///< where old versions that are still downloaded spill to; empty: nowhere
   std::size_t models_in_memory = 3;     ///< published versions that may stay in memory when there is a folder
   std::function<Parameters()> initial;  ///< makes version 0
+  bool durable_updates = false;         ///< store.durability = "update": nothing is told before it is on disk
   std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };
 
@@ -40,11 +47,32 @@ struct AggregatorState {
     double staleness = 0;  ///< Σ τ
   };
 
+  using ReceiptPromise = caf::typed_response_promise<Receipt>;
+
+  /// An update that waits: for the start, or for the disk.
+  struct Arrival {
+    ValidUpdatePtr update;
+    ReceiptPromise promise;
+  };
+
+  /// A decision that its client has not heard, because it is not on disk yet.
+  struct Acknowledgement {
+    ReceiptPromise promise;
+    Receipt receipt;
+  };
+
+  /// A version that the others have not heard of, for the same reason.
+  struct NewVersion {
+    PublicationPtr publication;
+    VersionRecordPtr record;
+  };
+
   /// A task of the open cohort.
   struct Slot {
     bool settled = false;    ///< folded, or lost
     ValidUpdatePtr waiting;  ///< arrived before its turn
     Weight weight;
+    ReceiptPromise promise;  ///< unless it was answered on arrival
   };
 
   aggregator_actor::pointer self = nullptr;
@@ -62,11 +90,14 @@ struct AggregatorState {
   std::size_t turn = 0;          ///< index in cohort->tasks of the next to fold
   Tally tally;
   std::deque<VersionRecordPtr> unrecorded;  ///< versions that metrics has not acknowledged
-  std::map<ClientId, TaskId> answered;      ///< the newest task of each client that was folded
-  std::vector<std::pair<ValidUpdatePtr, caf::typed_response_promise<Receipt>>>
-      early;                          ///< came while starting
-  std::vector<UpdateRecord> unsaved;  ///< decided since the last save
-  SaveRequestPtr saving;              ///< under way
+  std::map<ClientId, Receipt> answered;     ///< to the newest task of each client that was folded
+  std::deque<Arrival> arrivals;             ///< not decided yet
+  LedgerBatch unsaved;                      ///< decisions that are not on disk, oldest first
+  std::deque<Acknowledgement> unheard;      ///< of those decisions
+  std::deque<NewVersion> unpublished;       ///< of those decisions
+  SaveRequestPtr saving;                    ///< under way: the first of `unsaved`
+  std::size_t saving_unheard = 0;           ///< how many of `unheard` it makes durable
+  std::optional<Error> no_room;             ///< why the last save failed
   bool snapshot_due = false;
   std::optional<std::string> over;  ///< why the run ends
   caf::typed_response_promise<PublicationPtr> stopped;
@@ -78,7 +109,10 @@ struct AggregatorState {
   void begin(Aggregation restored, TaskId next, bool is_restored);
   PublicationPtr publication(bool anew) const;
 
-  Receipt submit(const ValidUpdatePtr& update);
+  void submit(const ValidUpdatePtr& update, ReceiptPromise promise);
+  void decide(const ValidUpdatePtr& update, ReceiptPromise promise);
+  void decide_waiting();
+  void acknowledge(ReceiptPromise promise, Receipt receipt);
   Receipt refuse(const ValidUpdate& update, const Error& error);
   Result<void> fold(const ValidUpdate& update, const Weight& weight);
   void tell_wanted();
@@ -87,6 +121,9 @@ struct AggregatorState {
   void fold_in_turn();
   void close_if_full();
   void close();
+  void publish();
+  void announce(const LedgerBatch& batch);
+  void forget_cohort(const Error& reason);
   void end(const std::string& reason);
   void check_goals();
 

@@ -30,13 +30,18 @@ void ClientState::ask_for_work() {
 }
 
 void ClientState::on_assignment(const Assignment& answer) {
+  const auto same_task =
+      answer.kind == Assignment::Kind::task && answer.task.id == task.id && answer.task.epoch == task.epoch;
+  if (work == Work::delivering && answer.kind != Assignment::Kind::finished) {
+    // Also without the lease: the server may have taken the update before we could hear of it, and then says
+    // so.
+    task_known = true;
+    deliver();
+    return;
+  }
   if (work == Work::training || work == Work::delivering) {
-    if (answer.kind == Assignment::Kind::task && answer.task.id == task.id &&
-        answer.task.epoch == task.epoch) {
-      task_known = true;
-      if (work == Work::delivering) deliver();
-      return;
-    }
+    task_known = same_task;
+    if (same_task) return;
     drop_task();  // the lease ran out while we were gone
   }
   work = Work::idle;
@@ -192,6 +197,10 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   }
   failures = 0;
   update = trained;
+  if (options.spool && (task.durable || options.spool->always()) && task.kind == TaskKind::train)
+    if (auto ok = options.spool->save(welcome.run_id, *update); !ok)
+      spdlog::warn("{}: the update of task {} would not outlive a crash: {}", options.name, task.id,
+                   to_string(ok.error()));
   work = Work::delivering;
   tally.state = "delivering the update of task " + std::to_string(task.id);
   if (connection == Connection::connected && task_known) deliver();
@@ -285,6 +294,15 @@ void ClientState::commit() {
 
 void ClientState::on_receipt(const Receipt& receipt) {
   if (work != Work::delivering || receipt.task != task.id) return;
+  if (receipt.code == ec::store_full) {
+    tally.state = "waiting until the server has room";
+    if (failures == 0)
+      spdlog::warn("{}: the update of task {} waits: {}", options.name, task.id, receipt.text);
+    self->delayed_send(self, pause_after(failures++), submit_atom_v);
+    return;
+  }
+  failures = 0;
+  if (options.spool) options.spool->clear();
   if (receipt.accepted()) {
     if (task.kind == TaskKind::train) ++tally.updates_accepted;
     spdlog::log(news_level(),
@@ -342,6 +360,12 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
       state.disconnect({ec::unreachable, "the connection to the aggregator is lost"});
   });
   return {
+      [self](submit_atom) {
+        auto& state = self->state;
+        if (state.work == ClientState::Work::delivering &&
+            state.connection == ClientState::Connection::connected)
+          state.deliver();
+      },
       [self](nudge_atom) {
         auto& state = self->state;
         if (state.work == ClientState::Work::asking) state.nudged = true;

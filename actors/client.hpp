@@ -80,6 +80,7 @@ struct ClientState {
   void connect();
   void find_gateway();
   void say_hello();
+  void take_up_spooled();
   void prepare();
   void on_connected();
   void disconnect(const Error& reason);

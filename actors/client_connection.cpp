@@ -87,6 +87,7 @@ void ClientState::say_hello() {
               base_version.reset();
             }
             welcome = terms;
+            if (!same_terms) take_up_spooled();
             connection = Connection::connected;
             spdlog::log(news_level(), "{} is connected as client {}", options.name, terms.client);
             attempts = 0;
@@ -104,6 +105,22 @@ void ClientState::say_hello() {
             else
               disconnect(reason);
           });
+}
+
+/// What an earlier life of this client finished, but could not deliver.
+void ClientState::take_up_spooled() {
+  if (!options.spool || work != Work::idle) return;
+  auto spooled = options.spool->load(welcome.run_id);
+  if (!spooled || spooled->info.client != welcome.client) return;
+  task = {};
+  task.id = spooled->info.task;
+  task.epoch = spooled->info.epoch;
+  task.client = spooled->info.client;
+  task.base = spooled->info.base;
+  task_known = false;
+  update = std::make_shared<const TrainedUpdate>(std::move(*spooled));
+  work = Work::delivering;
+  spdlog::info("{}: the update of task {} was finished before and is delivered now", options.name, task.id);
 }
 
 void ClientState::prepare() {

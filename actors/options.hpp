@@ -4,9 +4,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "actors/actors.hpp"
 #include "learning/selection/lease_book.hpp"
 
 namespace fl {
@@ -35,6 +38,19 @@ struct SupervisionOptions {
   std::chrono::milliseconds grace{5'000};  ///< for an actor to stop by itself before it is killed
 };
 
+/// Where a client keeps its finished update until the server has it. Every call blocks until it is done.
+class ClientSpool {
+ public:
+  virtual ~ClientSpool() = default;
+  /// Whether to keep updates also for servers that do not keep what they acknowledge.
+  virtual bool always() const = 0;
+  /// Instead of the one before.
+  virtual Result<void> save(const std::string& run_id, const TrainedUpdate& update) = 0;
+  /// Of this run; none when there is none that is whole.
+  virtual std::optional<TrainedUpdate> load(const std::string& run_id) = 0;
+  virtual void clear() = 0;
+};
+
 /// One client.
 struct ClientOptions {
   std::string name;        ///< unique in the federation
@@ -48,6 +64,7 @@ struct ClientOptions {
   Seconds reconnect{0};                               ///< how long to keep trying to connect; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
+  std::shared_ptr<ClientSpool> spool;  ///< null: a finished update does not outlive the process
 };
 
 }  // namespace fl

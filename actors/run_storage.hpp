@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -66,6 +66,37 @@ struct ClientRecord {
   std::vector<std::uint64_t> label_histogram;
 };
 
+/// An accepted update as the ledger keeps it: the decision and the bytes it was made on.
+struct LedgerUpdate {
+  std::uint64_t number = 0;  ///< of the run's accepted updates, from 1, in the order of folding
+  UpdateRecord record;
+  double divisor = 0;      ///< d_i of its weight; w_i is record.weight
+  ByteSourcePtr blob;      ///< the encoded update; null where the store does not keep it
+  std::uint64_t hash = 0;  ///< XXH3-64 of the blob; 0: not computed yet
+};
+
+/// A version was made of the buffer.
+struct LedgerClosing {
+  Version version = 0;
+  std::uint64_t last_number = 0;  ///< of the newest update in it
+  double divisor = 0;             ///< D = Σ d_i
+};
+
+/// Decisions of the aggregator, in their order.
+struct LedgerBatch {
+  std::vector<LedgerUpdate> accepted;
+  std::vector<LedgerClosing> closings;
+  std::vector<UpdateRecord> refused;
+
+  bool empty() const { return accepted.empty() && closings.empty() && refused.empty(); }
+};
+
+/// What recovery and replay do with the ledger's decisions, in their order. A failure ends the reading.
+struct LedgerReader {
+  std::function<Result<void>(const LedgerUpdate&)> on_update;
+  std::function<Result<void>(const LedgerClosing&)> on_closing;
+};
+
 /// A snapshot as loaded.
 struct StoredSnapshot {
   AggregationState state;
@@ -91,8 +122,24 @@ class RunStorage {
   /// log. `layout` is what the arrays must fit.
   virtual Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) = 0;
 
-  /// Adds decided updates, in one transaction.
-  virtual Result<void> save_updates(std::span<const UpdateRecord> updates) = 0;
+  /// Adds decisions, in one transaction. A store that keeps every update (store.durability = "update")
+  /// returns when the accepted ones, with their bytes, and the closings would survive a power cut; what it
+  /// has already is not added again. Fails with `store_full` when there is no room: then nothing was added.
+  virtual Result<void> commit(const LedgerBatch& batch) = 0;
+
+  /// Whether `commit` makes updates durable, so that they may be acknowledged after it.
+  virtual bool keeps_updates() const = 0;
+
+  /// Decisions on versions above `after`, in their order, blobs included. Nothing where updates are not kept.
+  /// Fails with `corrupt_data` when an update's bytes are damaged or missing.
+  virtual Result<void> read_ledger(Version after, const LedgerReader& reader) = 0;
+
+  /// The newest accepted update of each client, to recognise one that is sent again.
+  virtual Result<std::vector<UpdateRecord>> newest_accepted() = 0;
+
+  /// Remembers a client's open lease, instead of the one before; and the leases that are open.
+  virtual Result<void> save_lease(const Task& task) = 0;
+  virtual Result<std::vector<Task>> open_leases() = 0;
 
   /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in
   /// rising order.
@@ -104,7 +151,8 @@ class RunStorage {
 
   /// Forgets versions, updates and lines above `version`, writes metrics.jsonl anew from what is left (so a
   /// version whose line was not written before a crash has one now), and returns the totals at that version
-  /// (zeros at none).
+  /// (zeros at none). A store that keeps every update forgets none of them, and adds the versions that its
+  /// ledger closed but that were not saved before a crash.
   virtual Result<RunTotals> roll_back(Version version) = 0;
 
   /// Best accuracy of any stored version; none when none was evaluated.

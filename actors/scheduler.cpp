@@ -28,6 +28,8 @@ void SchedulerState::carry_out() {
     self->send(peers->evaluator, live_atom_v, *effects.live);
   }
   if (effects.cohort) self->send(peers->aggregator, cohort_atom_v, effects.cohort);
+  if (memory.open_leases)
+    for (const auto& task : effects.given) self->send(peers->checkpointer, lease_atom_v, task);
   if (effects.first_lease) self->send(peers->metrics, begin_atom_v);
   for (const auto client : effects.nudge)
     if (const auto session = sessions.find(client); session != sessions.end())
@@ -59,10 +61,11 @@ void SchedulerState::on_down(const caf::down_msg& down) {
 }
 
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
-                                         SchedulerOptions options, std::function<Epoch()> next_epoch,
-                                         ChaosPtr chaos) {
-  self->state.book = LeaseBook(std::move(options), next_epoch());
-  self->state.next_epoch = std::move(next_epoch);
+                                         SchedulerOptions options, SchedulerMemory memory, ChaosPtr chaos) {
+  self->state.book = LeaseBook(std::move(options), memory.next_epoch());
+  if (memory.open_leases)
+    for (const auto& task : memory.open_leases()) self->state.book.hold(task, self->state.now());
+  self->state.memory = std::move(memory);
   self->state.chaos = std::move(chaos);
   end_with_reason_on_exception(self);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });
@@ -96,7 +99,7 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
       },
       [self](publish_atom, const PublicationPtr& publication) {
         auto& state = self->state;
-        const auto epoch = publication->anew ? state.next_epoch() : Epoch{0};
+        const auto epoch = publication->anew ? state.memory.next_epoch() : Epoch{0};
         state.book.publish(publication->model, publication->next_task, publication->anew, epoch, state.now());
         state.carry_out();
       },

@@ -9,6 +9,12 @@
 
 namespace fl {
 
+/// What outlives the scheduler.
+struct SchedulerMemory {
+  std::function<Epoch()> next_epoch;               ///< gives a number never given before in this run
+  std::function<std::vector<Task>()> open_leases;  ///< of the process before this one; empty: none are kept
+};
+
 struct SchedulerState {
   static inline const char* name = "scheduler";
 
@@ -16,7 +22,7 @@ struct SchedulerState {
   LeaseBook book;
   PeersPtr peers;
   std::map<ClientId, local_session_actor> sessions;
-  std::function<Epoch()> next_epoch;
+  SchedulerMemory memory;
   ChaosPtr chaos;
   std::optional<Roster> last_roster;
   std::optional<LeaseBook::TimePoint> tick_at;  ///< the earliest tick that is under way
@@ -29,9 +35,7 @@ struct SchedulerState {
   void carry_out();
 };
 
-/// `next_epoch` gives a number never given before in this run.
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
-                                         SchedulerOptions options, std::function<Epoch()> next_epoch,
-                                         ChaosPtr chaos);
+                                         SchedulerOptions options, SchedulerMemory memory, ChaosPtr chaos);
 
 }  // namespace fl

@@ -3,7 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "actors/crash_report.hpp"
@@ -21,6 +24,13 @@ constexpr std::uint64_t kHeaderAllowance_bytes = 1u << 20;
 /// The largest part of a model that is sent in one message.
 constexpr std::uint32_t kMaxFetch_bytes = 4u << 20;
 
+/// Where an upload is put together, so that it is found again after a restart.
+std::filesystem::path upload_file(const std::string& folder, TaskId task, std::uint64_t hash) {
+  auto digits = std::array<char, 24>();
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
+  return std::filesystem::path(folder) / ("task-" + std::to_string(task) + "-" + digits.data() + ".part");
+}
+
 }  // namespace
 
 // -- Upload
@@ -29,11 +39,31 @@ constexpr std::uint32_t kMaxFetch_bytes = 4u << 20;
 Upload::Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target)
     : offer_(offer), target_(std::move(target)) {}
 
-Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder) {
+Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder, bool named) {
   if (folder.empty()) return Upload(offer, AlignedBuffer(offer.size_bytes));
-  auto sink = FileSink::create(folder, offer.size_bytes);
+  auto sink = named ? FileSink::open_named(upload_file(folder, offer.task, offer.hash), offer.size_bytes)
+                    : FileSink::create(folder, offer.size_bytes);
   if (!sink) return tl::unexpected(sink.error());
-  return Upload(offer, std::move(*sink));
+  auto upload = Upload(offer, std::move(*sink));
+  if (named)
+    if (auto ok = upload.take_over(); !ok) return tl::unexpected(ok.error());
+  return upload;
+}
+
+/// Hashes what the file holds already. More than was offered belongs to something else and is written over.
+Result<void> Upload::take_over() {
+  auto& sink = std::get<FileSink>(target_);
+  const auto length = sink.length();
+  if (!length) return tl::unexpected(length.error());
+  if (*length > offer_.size_bytes) return {};
+  auto buffer = std::vector<std::byte>(std::min<std::uint64_t>(*length, kMaxFetch_bytes));
+  while (received_ < *length) {
+    const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), *length - received_));
+    if (auto ok = sink.read(received_, part); !ok) return ok;
+    hash_.add(part);
+    received_ += part.size();
+  }
+  return {};
 }
 
 Result<void> Upload::add(const Chunk& chunk) {
@@ -133,7 +163,11 @@ void SessionState::give_up(TaskId task, const std::string& reason) {
 // ----------------------------------------------------------------------------------------------------------
 
 Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
-  if (auto ok = check_lease(offer.task); !ok) return tl::unexpected(ok.error());
+  if (auto ok = check_lease(offer.task); !ok) {
+    // It may have been answered before the client could hear it: the commit will say, without the bytes.
+    if (options.durable_updates) return offer.size_bytes;
+    return tl::unexpected(ok.error());
+  }
   if (lease->assignment.task.epoch != offer.epoch)
     return fail(ec::unknown_lease,
                 "task " + std::to_string(offer.task) + " is of an earlier life of the server");
@@ -145,7 +179,7 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (upload && upload->offer().task == offer.task && upload->offer().hash == offer.hash &&
       upload->offer().size_bytes == offer.size_bytes)
     return upload->received();
-  auto begun = Upload::begin(offer, options.transfer_folder);
+  auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
   if (!begun) return tl::unexpected(begun.error());
   upload.emplace(std::move(*begun));
   return 0;
@@ -158,7 +192,10 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   receipt = self->make_response_promise<Receipt>();
   options.chaos->strike_next("session-" + std::to_string(client), "update");
   if (auto ok = check_lease(task); !ok) {
-    refuse(task, ok.error());
+    if (options.durable_updates)
+      ask_receipt(task);
+    else
+      refuse(task, ok.error());
     return receipt;
   }
   if (!blob) {
@@ -188,6 +225,7 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
     decide({task, ec::none, {}, 0, 0});
     return receipt;
   }
+  if (upload_hash) update->hash = *std::exchange(upload_hash, std::nullopt);
   submitting = std::make_shared<const ValidUpdate>(std::move(*update));
   submit();
   return receipt;
@@ -205,7 +243,30 @@ void SessionState::submit() {
           });
 }
 
+/// The decision may have been made before the connection or the server ended.
+void SessionState::ask_receipt(TaskId task) {
+  self->request(peers->aggregator, caf::infinite, receipt_atom_v, client, task)
+      .then(
+          [this, task](const Receipt& decision) {
+            if (decision.accepted())
+              decide(decision);
+            else
+              refuse(task, {decision.code, decision.text});
+          },
+          [this, task](const caf::error&) {
+            // The client keeps its update and offers it again.
+            if (receipt.pending())
+              receipt.deliver(to_caf({ec::unavailable, "the server's aggregator is being restarted"}));
+          });
+}
+
 void SessionState::decide(const Receipt& decision) {
+  if (decision.code == ec::store_full) {
+    // The lease holds on: the client offers the update again later.
+    submitting = nullptr;
+    if (receipt.pending()) receipt.deliver(decision);
+    return;
+  }
   if (lease && lease->assignment.task.id == decision.task) {
     self->send(peers->scheduler, settle_atom_v, client, decision.task);
     lease = nullptr;
@@ -299,6 +360,7 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto& state = self->state;
         auto blob = Result<ByteSourcePtr>(fail(ec::unknown_lease, "no upload of this task is under way"));
         if (state.upload && state.upload->offer().task == task) {
+          state.upload_hash = state.upload->offer().hash;
           blob = std::move(*state.upload).finish();
           state.upload.reset();
         }

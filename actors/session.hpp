@@ -16,7 +16,8 @@ struct SessionOptions {
   LayoutPtr layout;
   bool whole_model = false;  ///< clients send their model (FedAsync)
   bool evaluate_on_clients = false;
-  std::string transfer_folder;        ///< uploads in progress; empty: in memory
+  std::string transfer_folder;   ///< uploads in progress; empty: in memory
+  bool durable_updates = false;  ///< uploads have names, to go on after a restart; resent ones are recognised
   std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
   RunStoragePtr storage;
   ChaosPtr chaos;
@@ -25,7 +26,9 @@ struct SessionOptions {
 /// An upload in progress: written to a file (or memory) in order, hashed on the way.
 class Upload {
  public:
-  static Result<Upload> begin(const UploadOffer& offer, const std::string& folder);
+  /// Into memory without a folder; into an unnamed file of the folder, or into one whose name follows from
+  /// the offer, which may hold the first part from before a restart.
+  static Result<Upload> begin(const UploadOffer& offer, const std::string& folder, bool named);
 
   const UploadOffer& offer() const { return offer_; }
   std::uint64_t received() const { return received_; }
@@ -38,6 +41,7 @@ class Upload {
 
  private:
   Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target);
+  Result<void> take_over();
 
   UploadOffer offer_;
   std::variant<FileSink, AlignedBuffer> target_;
@@ -58,7 +62,8 @@ struct SessionState {
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
-  ValidUpdatePtr submitting;  ///< handed to the aggregator, not decided yet
+  std::optional<std::uint64_t> upload_hash;  ///< of the upload that is being taken
+  ValidUpdatePtr submitting;                 ///< handed to the aggregator, not decided yet
   caf::typed_response_promise<Receipt> receipt;
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
@@ -73,6 +78,7 @@ struct SessionState {
   Result<std::uint64_t> begin_upload(const UploadOffer& offer);
   caf::typed_response_promise<Receipt> take(TaskId task, Result<ByteSourcePtr> blob);
   void submit();
+  void ask_receipt(TaskId task);
   void decide(const Receipt& decision);
   void refuse(TaskId task, const Error& error);
 };

@@ -72,6 +72,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--only", type=int, help="this many parameters")
+    parser.add_argument("--durability", default="snapshot", choices=["snapshot", "update"],
+                        help="update: each is on disk before it is acknowledged, so the disk decides")
     options = parser.parse_args()
     print(f"{'parameters':>10} {'updates/s':>10} {'bare TCP/s':>11} {'ratio':>6} {'server MB':>10} {'models':>7} "
           f"{'Flower/s':>9} {'ratio':>7} {'Flower MB':>10}")
@@ -81,7 +83,8 @@ def main():
         echo = ["train.backend=echo", "model.name=flat", f"model.parameters={parameters}", f"clients.count={CLIENTS}"]
         rates, memory, bare = [], [], []
         for _ in range(options.repetitions):
-            summary, lines = federate([*echo, f"run.max_versions={versions}", "store.snapshot_every=1000000"], echo, CLIENTS)
+            summary, lines = federate([*echo, f"run.max_versions={versions}", "store.snapshot_every=1000000",
+                                        f"store.durability={options.durability}"], echo, CLIENTS)
             rates.append(steady_rate(lines))
             memory.append(summary["peak_rss_bytes"])
             bare.append(bare_exchange(4 * parameters, max(2, versions // 40)))

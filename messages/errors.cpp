@@ -45,6 +45,8 @@ constexpr Entry entry_of(ec code) {
       return {"bad_data", "Data is missing, damaged or does not fit the configuration."};
     case ec::io_failed:
       return {"io_failed", "A file operation failed."};
+    case ec::store_full:
+      return {"store_full", "The server has no room for more updates."};
     case ec::run_folder_refused:
       return {"run_folder_refused", "The run folder cannot be used for this run."};
     case ec::unreachable:

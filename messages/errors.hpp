@@ -44,6 +44,8 @@ enum class ec : std::uint8_t {
   bad_data,
   /// A file or the operating system refused an operation.
   io_failed,
+  /// The server has no room for more updates; it takes them again when there is.
+  store_full,
   /// The run folder belongs to another process, run or model.
   run_folder_refused,
   /// A peer could not be reached or went away.

@@ -23,8 +23,28 @@ FileDescriptor::~FileDescriptor() {
 }
 
 Error system_error(const std::string& what, const std::filesystem::path& path) {
-  return {ec::io_failed, what + " " + path.string() + ": " + std::strerror(errno)};
+  const auto full = errno == ENOSPC || errno == EDQUOT;
+  return {full ? ec::store_full : ec::io_failed, what + " " + path.string() + ": " + std::strerror(errno)};
 }
+
+namespace {
+
+Result<void> read_fully(int file, const std::filesystem::path& path, std::uint64_t offset,
+                        std::span<std::byte> out) {
+  while (!out.empty()) {
+    const auto got = ::pread(file, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return tl::unexpected(system_error("cannot read", path));
+    if (got == 0)
+      return fail(ec::corrupt_data, path.string() + " ends at byte " + std::to_string(offset) + ", " +
+                                        std::to_string(out.size()) + " bytes too early");
+    out = out.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<std::shared_ptr<const FileSource>> FileSource::open(const std::filesystem::path& path) {
   auto file = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -39,16 +59,17 @@ FileSource::FileSource(FileDescriptor file, std::uint64_t size, std::filesystem:
     : file_(std::move(file)), size_(size), path_(std::move(path)) {}
 
 Result<void> FileSource::read(std::uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const auto got = ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return tl::unexpected(system_error("cannot read", path_));
-    if (got == 0)
-      return fail(ec::corrupt_data, path_.string() + " ends at byte " + std::to_string(offset) + ", " +
-                                        std::to_string(out.size()) + " bytes too early");
-    out = out.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
+  return read_fully(file_.get(), path_, offset, out);
+}
+
+Result<void> FileSource::keep_as(const std::filesystem::path& path) const {
+  if (::rename(path_.c_str(), path.c_str()) != 0) {
+    // A commit that is repeated finds its file moved already.
+    auto error = std::error_code();
+    if (errno != ENOENT || !std::filesystem::exists(path, error))
+      return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
   }
+  if (::fdatasync(file_.get()) != 0) return tl::unexpected(system_error("cannot flush", path));
   return {};
 }
 
@@ -71,6 +92,28 @@ Result<FileSink> FileSink::create(const std::filesystem::path& folder, std::uint
     }
   }
   return FileSink(std::move(file), size, folder / "(unnamed)");
+}
+
+Result<FileSink> FileSink::open_named(const std::filesystem::path& file, std::uint64_t size) {
+  auto descriptor = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!descriptor) return tl::unexpected(system_error("cannot create", file));
+#ifdef FALLOC_FL_KEEP_SIZE
+  // Takes the space, but leaves the length: it says how much is there already.
+  if (size > 0 && ::fallocate(descriptor.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)) != 0 &&
+      errno != EOPNOTSUPP)
+    return tl::unexpected(system_error("cannot take " + std::to_string(size) + " bytes for", file));
+#endif
+  return FileSink(std::move(descriptor), size, file);
+}
+
+Result<std::uint64_t> FileSink::length() const {
+  struct stat status = {};
+  if (::fstat(file_.get(), &status) != 0) return tl::unexpected(system_error("cannot examine", path_));
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void> FileSink::read(std::uint64_t offset, std::span<std::byte> out) const {
+  return read_fully(file_.get(), path_, offset, out);
 }
 
 Result<void> FileSink::write(std::uint64_t offset, std::span<const std::byte> bytes) {

@@ -27,7 +27,8 @@ class FileDescriptor {
   int descriptor_ = -1;
 };
 
-/// "no such file or directory" and its like for the current errno, with the path.
+/// "no such file or directory" and its like for the current errno, with the path: `store_full` when there is
+/// no room, else `io_failed`.
 Error system_error(const std::string& what, const std::filesystem::path& path);
 
 /// A readable file.
@@ -39,17 +40,27 @@ class FileSource final : public ByteSource {
   std::uint64_t size() const override { return size_; }
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
 
+  /// Moves the file to another name on the same file system and flushes its bytes to disk (not the folders);
+  /// readers go on undisturbed. Once more does no harm.
+  Result<void> keep_as(const std::filesystem::path& path) const;
+
  private:
   FileDescriptor file_;
   std::uint64_t size_;
-  std::filesystem::path path_;  ///< for messages
+  std::filesystem::path path_;
 };
 
-/// A file without a name, of stated size, that is filled and then read; its space is freed with the last
-/// reader. Space is taken when it is made, so a full disk is noticed before the first byte travels.
+/// A file of stated size that is filled and then read. Space is taken when it is made, so a full disk is
+/// noticed before the first byte travels.
 class FileSink {
  public:
+  /// Without a name; its space is freed with the last reader.
   static Result<FileSink> create(const std::filesystem::path& folder, std::uint64_t size);
+
+  /// With a name, so that filling it can go on in another process: `length` says from where.
+  static Result<FileSink> open_named(const std::filesystem::path& file, std::uint64_t size);
+  Result<std::uint64_t> length() const;
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const;
 
   Result<void> write(std::uint64_t offset, std::span<const std::byte> bytes);
   /// Ends writing: the same file, to read.

@@ -66,6 +66,7 @@ struct Task {
   double deadline_seconds = 0;    ///< from receipt; the lease runs out then
   std::uint64_t model_bytes = 0;  ///< size of the base's encoded blob
   std::uint64_t model_hash = 0;   ///< XXH3-64 of that blob
+  bool durable = false;  ///< the server keeps what it acknowledges, so the client keeps its update until then
   TrainingSettings training;
 };
 
@@ -153,7 +154,7 @@ typename Inspector::result_type inspect(Inspector& f, Ready& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
   return f(x.id, x.epoch, x.client, x.kind, x.base, x.stream, x.evaluate_base, x.deadline_seconds,
-           x.model_bytes, x.model_hash, x.training);
+           x.model_bytes, x.model_hash, x.durable, x.training);
 }
 
 template <class Inspector>

@@ -19,17 +19,15 @@ Result<void> before(std::string_view step, const std::filesystem::path& file) {
   return file_step_hook() ? file_step_hook()(step, file) : Result<void>();
 }
 
-/// A rename is on disk only when its folder is.
-Result<void> flush_folder(const std::filesystem::path& file) {
-  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  if (auto ok = before("flush folder", file); !ok) return ok;
+}  // namespace
+
+Result<void> flush_folder(const std::filesystem::path& folder) {
+  if (auto ok = before("flush folder", folder); !ok) return ok;
   const auto descriptor = FileDescriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!descriptor || ::fsync(descriptor.get()) != 0)
     return tl::unexpected(system_error("cannot flush", folder));
   return {};
 }
-
-}  // namespace
 
 void set_file_step_hook(FileStepHook hook) {
   file_step_hook() = std::move(hook);
@@ -78,7 +76,7 @@ Result<void> AtomicFile::commit() {
   if (::rename(temporary().c_str(), file_.c_str()) != 0)
     return tl::unexpected(system_error("cannot write", file_));
   descriptor_ = FileDescriptor();
-  return flush_folder(file_);
+  return flush_folder(file_.has_parent_path() ? file_.parent_path() : std::filesystem::path("."));
 }
 
 Result<void> write_atomically(const std::filesystem::path& file, std::string_view text) {

@@ -40,6 +40,9 @@ class AtomicFile {
   FileDescriptor descriptor_;
 };
 
+/// Renames and new files in a folder are on disk only when the folder is.
+Result<void> flush_folder(const std::filesystem::path& folder);
+
 /// The whole of a small file at once.
 Result<void> write_atomically(const std::filesystem::path& file, std::string_view text);
 

@@ -11,6 +11,7 @@
 #include "actors/trainer.hpp"
 #include "runtime/actor_system.hpp"
 #include "runtime/client_speeds.hpp"
+#include "runtime/client_spool.hpp"
 #include "runtime/network.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/roles.hpp"
@@ -128,6 +129,11 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   options.in_process = false;
   options.host = command_line.join.host;
   options.port = command_line.join.port.value_or(config.net.port);
+  if (folder && config.client_spool != "never") {
+    auto spool = FileSpool::open(folder->path(), config.client_spool == "always");
+    if (!spool) return refuse(spool.error());
+    options.spool = *spool;
+  }
   const auto pool = std::make_shared<WorkerPool>(1);
   spdlog::info("{} joins {}:{}", options.name, options.host, options.port);
 

@@ -76,6 +76,8 @@ struct Options {
   bool log_json = false;
   bool no_progress = false;
   std::string target;
+  std::string until;
+  std::string without;
 };
 
 CommandLineEnd usage_error(const std::string& text) {
@@ -176,6 +178,22 @@ tl::expected<CommandLine, CommandLineEnd> config_command(const Options& options,
   return command;
 }
 
+tl::expected<CommandLine, CommandLineEnd> replay_command(const Options& options) {
+  auto command = CommandLine();
+  command.action = Action::replay;
+  command.target = options.target;
+  command.without = options.without;
+  if (!options.until.empty()) {
+    auto version = Version{0};
+    const auto* const last = options.until.data() + options.until.size();
+    const auto [end, error] = std::from_chars(options.until.data(), last, version);
+    if (error != std::errc() || end != last)
+      return tl::unexpected(usage_error("--until " + options.until + ": it must be the number of a version"));
+    command.until = version;
+  }
+  return command;
+}
+
 void add_settings(CLI::App& app, Options& options) {
   app.add_option("--config", options.config, "TOML file with settings");
   app.add_option("--set", options.sets, "one setting; wins over the file")
@@ -211,6 +229,10 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   auto* const status = app.add_subcommand("status");
   auto* const stop = app.add_subcommand("stop");
   for (auto* const command : {status, stop}) command->add_option("target", options.target)->required();
+  auto* const replay = app.add_subcommand("replay");
+  replay->add_option("target", options.target)->required();
+  replay->add_option("--until", options.until);
+  replay->add_option("--without", options.without);
   auto* const config = app.add_subcommand("config");
   auto* const show = config->add_subcommand("show");
   add_settings(*show, options);
@@ -238,6 +260,7 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
     command.target = options.target;
     return command;
   }
+  if (*replay) return replay_command(options);
   return run_command(options);
 }
 
@@ -248,7 +271,10 @@ Result<Config> load_config(const CommandLine& command_line) {
     const auto stored = *command_line.out / "config.toml";
     if (std::filesystem::exists(stored, error)) sources.file = stored;
   }
-  return load_config(sources);
+  auto config = load_config(sources);
+  if (config && config->store.durability == "auto")
+    config->store.durability = command_line.role == Role::aggregator ? "update" : "snapshot";
+  return config;
 }
 
 }  // namespace fl

@@ -40,11 +40,11 @@ struct ClientsOptions {
 
 /// How a run is kept.
 struct StoreOptions {
-  std::string durability = "snapshot";
+  std::string durability = "auto";   ///< "snapshot" | "update"; "auto" until the role is known
   std::uint64_t snapshot_every = 1;  ///< versions, ≥ 1
   std::uint32_t keep_snapshots = 3;  ///< ≥ 1
-  std::uint64_t keep_updates = 0;
-  std::uint64_t max_bytes = 0;
+  bool keep_updates = false;
+  std::uint64_t max_bytes = 0;  ///< of kept updates; 0: no limit
 };
 
 /// How nodes reach each other.
@@ -96,6 +96,7 @@ struct Config {
   StoreOptions store;
   NetOptions net;
   SimulateOptions simulate;
+  std::string client_spool = "auto";     ///< "auto" | "always" | "never"
   std::vector<std::string> chaos_crash;  ///< "ACTOR@MOMENT=N"
   SupervisionOptions supervision;
   LogOptions log;

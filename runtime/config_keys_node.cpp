@@ -9,8 +9,12 @@ namespace {
 std::vector<ConfigKey> store_keys() {
   return {
       key("store.durability", FL_CONFIG_MEMBER(store.durability))
-          .one_of({"snapshot", "update"}, {"update"})
-          .says("What survives a crash. snapshot: everything up to the last snapshot."),
+          .one_of({"auto", "snapshot", "update"})
+          .says("What survives a crash. snapshot: everything up to the last snapshot. update: every update "
+                "whose "
+                "client was told that it is accepted; it is on disk before that. auto: update for an "
+                "aggregator, "
+                "snapshot in a simulation."),
       key("store.snapshot_every", FL_CONFIG_MEMBER(store.snapshot_every))
           .in(at_least(1))
           .says("Versions from one snapshot to the next. After a crash the run goes on from the last one."),
@@ -19,11 +23,13 @@ std::vector<ConfigKey> store_keys() {
           .says("Snapshots kept: the last ones. With two or more, a damaged one costs only the versions "
                 "since the one before."),
       key("store.keep_updates", FL_CONFIG_MEMBER(store.keep_updates))
-          .default_only()
-          .says("Updates whose numbers are kept after they were applied."),
+          .says(
+              "Keeps every update's bytes for `fl_actor_node replay`, instead of those that no kept snapshot "
+              "covers. With store.durability = \"update\"."),
       key("store.max_bytes", FL_CONFIG_MEMBER(store.max_bytes))
-          .default_only()
-          .says("Upper limit of the run folder's size in bytes. 0: no limit."),
+          .says(
+              "Upper limit of the kept updates in bytes; when it is reached, clients are told to wait. 0: no "
+              "limit."),
   };
 }
 
@@ -82,6 +88,12 @@ std::vector<ConfigKey> net_keys() {
 
 std::vector<ConfigKey> process_keys() {
   return {
+      key("client.spool", FL_CONFIG_MEMBER(client_spool))
+          .one_of({"auto", "always", "never"})
+          .says("Whether a client keeps its finished update in the folder given with --out until the server "
+                "has it, "
+                "so that it outlives a crash of the client. auto: where the server keeps what it "
+                "acknowledges."),
       key("simulate.clock", FL_CONFIG_MEMBER(simulate.clock))
           .one_of({"real", "virtual"}, {"virtual"})
           .says("real: clients take the time that they take, and slower ones wait. virtual: time is "

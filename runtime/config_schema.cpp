@@ -122,6 +122,7 @@ const std::vector<ConfigSection>& config_sections() {
       {"store", "How the run is kept in its folder."},
       {"net", "How nodes reach each other."},
       {"net.tls", "Mutual TLS between nodes."},
+      {"client", "What a client keeps."},
       {"simulate", "The role simulate: the whole federation in one process."},
       {"chaos", "Failures on purpose."},
       {"supervision", "How crashed actors come back."},

@@ -14,6 +14,7 @@ Usage:
   fl_actor_node --role client --join HOST[:PORT] [--name NAME] [--config FILE] [--set KEY=VALUE]... [--out DIR]
   fl_actor_node status RUN_DIR|HOST[:PORT]        how a run goes
   fl_actor_node stop   RUN_DIR|HOST[:PORT]        end a run: what is under way is saved
+  fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
   fl_actor_node config default | docs             every key with its default, as TOML or as a reference
 
@@ -24,7 +25,7 @@ Examples:
     fl_actor_node --role aggregator --set clients.count=2 --out runs/first
     fl_actor_node --role client --join 127.0.0.1:4242 --name alice
     fl_actor_node --role client --join 127.0.0.1:4242 --name bob
-  After a crash or Ctrl-C, go on where the last snapshot was taken
+  After a crash or Ctrl-C, go on; nothing that a client was told is lost
     fl_actor_node --role aggregator --out runs/first --resume
 
 Options:

@@ -8,6 +8,7 @@
 #include "runtime/config.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/remote_control.hpp"
+#include "runtime/replay_command.hpp"
 #include "runtime/roles.hpp"
 #include "runtime/signals.hpp"
 
@@ -23,6 +24,8 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
     std::fputs(fl::configuration_reference().c_str(), stdout);
     return fl::ExitCode::done;
   }
+  if (command_line.action == Action::replay)
+    return fl::replay_run({command_line.target, command_line.until, command_line.without});
   const auto config = fl::load_config(command_line);
   if (!config) {
     spdlog::error("{}", config.error().text);

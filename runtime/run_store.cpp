@@ -33,6 +33,7 @@ RunStore::RunStore(const std::filesystem::path& folder, RunStoreOptions options,
     : database_(std::move(database)),
       metrics_(folder / "metrics.jsonl"),
       snapshots_(folder / "checkpoints", std::move(options.identity), options.keep_snapshots),
+      ledger_(folder / "updates", options.ledger),
       spool_(folder / "spool") {}
 
 Result<std::shared_ptr<RunStore>> RunStore::open(const std::filesystem::path& folder,
@@ -54,6 +55,8 @@ Result<void> RunStore::begin() {
   auto error = std::error_code();
   std::filesystem::create_directories(spool_, error);
   if (error) return fail(ec::io_failed, "cannot create " + spool_.string() + ": " + error.message());
+  if (auto ok = ledger_.begin(database_); !ok) return ok;
+  clean_spool(true);
   return database_.durable_transaction([&]() -> Result<void> {
     auto ok = database_.run(
         "INSERT OR IGNORE INTO run (id, run_id, state, epoch, created_at, software_version) "
@@ -162,9 +165,12 @@ Result<void> RunStore::save_snapshot(const AggregationState& state, TaskId next_
   const auto size = std::filesystem::file_size(*file, error);
   const auto kept = snapshots_.versions();
   const auto lock = std::lock_guard(mutex_);
+  clean_spool(false);
   return database_.transaction([&]() -> Result<void> {
     if (auto ok = database_.run("DELETE FROM snapshots WHERE version < ?", {signed_of(kept.front())}); !ok)
       return ok;
+    // The oldest snapshot that is kept can still be gone on from.
+    if (auto ok = ledger_.prune(database_, kept.front()); !ok) return ok;
     return database_.run(
         "INSERT OR REPLACE INTO snapshots (version, file, bytes, updates_accepted, written_at) "
         "VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
@@ -180,15 +186,67 @@ Result<std::optional<StoredSnapshot>> RunStore::load_snapshot(const LayoutPtr& l
 
 // -- Updates and versions -------------------------------------------------------------------------
 
-Result<void> RunStore::save_updates(std::span<const UpdateRecord> updates) {
-  if (updates.empty()) return {};
+Result<void> RunStore::commit(const LedgerBatch& batch) {
+  if (batch.empty()) return {};
+  if (auto ok = ledger_.keep_files(batch); !ok) return ok;
   const auto lock = std::lock_guard(mutex_);
-  return database_.transaction([&]() -> Result<void> {
-    for (const auto& update : updates) {
-      if (auto ok = insert_update(database_, update); !ok) return ok;
-    }
-    return {};
-  });
+  const auto work = [&] { return ledger_.insert(database_, batch); };
+  const auto durable = keeps_updates() && !batch.accepted.empty();
+  if (auto ok = durable ? database_.durable_transaction(work) : database_.transaction(work); !ok) return ok;
+  ledger_.count(batch);
+  return {};
+}
+
+Result<void> RunStore::read_ledger(Version after, const LedgerReader& reader) {
+  const auto lock = std::lock_guard(mutex_);
+  return keeps_updates() ? ledger_.read(database_, after, reader) : Result<void>();
+}
+
+Result<std::vector<UpdateRecord>> RunStore::newest_accepted() {
+  const auto lock = std::lock_guard(mutex_);
+  return ledger_.newest_accepted(database_);
+}
+
+Result<void> RunStore::save_lease(const Task& task) {
+  const auto lock = std::lock_guard(mutex_);
+  return database_.run(
+      "INSERT OR REPLACE INTO leases (client, task, epoch, base, stream, evaluate_base) VALUES (?, ?, ?, ?, "
+      "?, ?)",
+      {std::int64_t{task.client}, signed_of(task.id), std::int64_t{task.epoch}, signed_of(task.base),
+       signed_of(task.stream), std::int64_t{task.evaluate_base}});
+}
+
+/// Removes uploads whose leases are gone: at the start all of those, later only of tasks older than the
+/// newest lease, because newer leases may not be in the table yet.
+void RunStore::clean_spool(bool at_start) {
+  auto open = std::set<TaskId>();
+  (void)database_.run("SELECT task FROM leases", {}, [&](const SqlRow& row) { open.insert(row.count(0)); });
+  const auto below = at_start ? ~TaskId{0} : open.empty() ? TaskId{0} : *open.rbegin();
+  auto error = std::error_code();
+  for (const auto& entry : std::filesystem::directory_iterator(spool_, error)) {
+    auto task = 0ULL;
+    if (std::sscanf(entry.path().filename().c_str(), "task-%llu-", &task) != 1) continue;
+    if (!open.contains(task) && task < below) std::filesystem::remove(entry.path(), error);
+  }
+}
+
+Result<std::vector<Task>> RunStore::open_leases() {
+  const auto lock = std::lock_guard(mutex_);
+  auto tasks = std::vector<Task>();
+  auto ok =
+      database_.run("SELECT client, task, epoch, base, stream, evaluate_base FROM leases ORDER BY client", {},
+                    [&](const SqlRow& row) {
+                      auto task = Task();
+                      task.client = static_cast<ClientId>(row.integer(0));
+                      task.id = row.count(1);
+                      task.epoch = static_cast<Epoch>(row.integer(2));
+                      task.base = row.count(3);
+                      task.stream = row.count(4);
+                      task.evaluate_base = row.integer(5) != 0;
+                      tasks.push_back(task);
+                    });
+  if (!ok) return tl::unexpected(ok.error());
+  return tasks;
 }
 
 Result<void> RunStore::save_version(const VersionRecord& version) {
@@ -216,23 +274,38 @@ Result<void> RunStore::complete_version(Version version, const std::optional<Eva
   return completed ? metrics_.append(*completed) : Result<void>();
 }
 
+Result<void> RunStore::forget_above(Version version) {
+  for (const auto* sql : {"DELETE FROM versions WHERE version > ?", "DELETE FROM snapshots WHERE version > ?",
+                          "DELETE FROM updates WHERE folded_into > ?",
+                          "DELETE FROM closings WHERE version > ?", "DELETE FROM leases WHERE base > ?"}) {
+    if (auto ok = database_.run(sql, {signed_of(version)}); !ok) return ok;
+  }
+  return database_.run(
+      "DELETE FROM updates WHERE folded_into = 0 AND time_s > (SELECT coalesce(max(time_s), -1) FROM "
+      "versions)");
+}
+
+/// Versions that the ledger closed, but a crash kept from the table.
+Result<void> RunStore::add_unsaved_versions() {
+  const auto last = newest_version(database_);
+  if (!last) return tl::unexpected(last.error());
+  auto unsaved = ledger_.unsaved_versions(database_, *last ? (*last)->totals : RunTotals());
+  if (!unsaved) return tl::unexpected(unsaved.error());
+  for (const auto& version : *unsaved) {
+    if (auto ok = insert_version(database_, version); !ok) return ok;
+  }
+  return {};
+}
+
 Result<RunTotals> RunStore::roll_back(Version version) {
   const auto files_lock = std::lock_guard(snapshots_mutex_);
   const auto lock = std::lock_guard(mutex_);
   auto done = database_.transaction([&]() -> Result<void> {
-    const auto above = signed_of(version);
-    for (const auto* sql :
-         {"DELETE FROM versions WHERE version > ?", "DELETE FROM snapshots WHERE version > ?",
-          "DELETE FROM updates WHERE folded_into > ?"}) {
-      if (auto ok = database_.run(sql, {above}); !ok) return ok;
-    }
+    if (auto ok = keeps_updates() ? add_unsaved_versions() : forget_above(version); !ok) return ok;
     // What has no line yet has one after this.
-    if (auto ok = database_.run("UPDATE versions SET complete = 1"); !ok) return ok;
-    return database_.run(
-        "DELETE FROM updates WHERE folded_into = 0 AND time_s > (SELECT coalesce(max(time_s), -1) FROM "
-        "versions)");
+    return database_.run("UPDATE versions SET complete = 1");
   });
-  if (done) done = snapshots_.remove_above(version);
+  if (done && !keeps_updates()) done = snapshots_.remove_above(version);
   if (!done) return tl::unexpected(done.error());
   const auto left = select_versions(database_, "ORDER BY version");
   if (!left) return tl::unexpected(left.error());

@@ -10,6 +10,7 @@
 
 #include "actors/run_storage.hpp"
 #include "runtime/metrics_file.hpp"
+#include "runtime/run_ledger.hpp"
 #include "runtime/snapshot_file.hpp"
 #include "runtime/sqlite_database.hpp"
 
@@ -29,6 +30,7 @@ std::string_view to_string(RunState state);
 struct RunStoreOptions {
   SnapshotIdentity identity;         ///< of the run's snapshots
   std::uint32_t keep_snapshots = 3;  ///< ≥ 1
+  LedgerOptions ledger;
 };
 
 /// What a run folder tells of its run.
@@ -67,7 +69,12 @@ class RunStore final : public RunStorage {
   Result<void> save_client(const ClientRecord& client) override;
   Result<void> save_snapshot(const AggregationState& state, TaskId next_task) override;
   Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) override;
-  Result<void> save_updates(std::span<const UpdateRecord> updates) override;
+  Result<void> commit(const LedgerBatch& batch) override;
+  bool keeps_updates() const override { return ledger_.keeps_updates(); }
+  Result<void> read_ledger(Version after, const LedgerReader& reader) override;
+  Result<std::vector<UpdateRecord>> newest_accepted() override;
+  Result<void> save_lease(const Task& task) override;
+  Result<std::vector<Task>> open_leases() override;
   Result<void> save_version(const VersionRecord& version) override;
   Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) override;
   Result<RunTotals> roll_back(Version version) override;
@@ -79,12 +86,16 @@ class RunStore final : public RunStorage {
   RunStore(const std::filesystem::path& folder, RunStoreOptions options, SqliteDatabase database);
 
   Result<void> begin();
+  Result<void> forget_above(Version version);
+  void clean_spool(bool at_start);
+  Result<void> add_unsaved_versions();
 
   std::mutex mutex_;  ///< of the database and metrics.jsonl; taken after the other where both are
   SqliteDatabase database_;
   MetricsFile metrics_;
   std::mutex snapshots_mutex_;  ///< a snapshot being written holds up nothing else
   SnapshotFolder snapshots_;
+  RunLedger ledger_;
   std::filesystem::path spool_;
   std::string run_id_;
 };

@@ -7,6 +7,7 @@ namespace fl {
 
 namespace {
 
+/// Of the first schema version; those after it are steps from the one before.
 constexpr const char* kTables = R"(
   CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -69,6 +70,28 @@ constexpr const char* kTables = R"(
   ) STRICT;
 )";
 
+/// The ledger (store.durability = "update") and leases that outlive the process.
+constexpr const char* kLedgerStep = R"(
+  ALTER TABLE updates ADD COLUMN number INTEGER;   -- of accepted updates, from 1; none without a ledger
+  ALTER TABLE updates ADD COLUMN divisor REAL;
+  ALTER TABLE updates ADD COLUMN hash INTEGER;     -- XXH3-64 of the encoded update
+  ALTER TABLE updates ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;  -- its bytes are in updates/
+  CREATE UNIQUE INDEX updates_by_number ON updates (number);
+  CREATE TABLE closings (            -- versions, as the ledger made them
+    version INTEGER PRIMARY KEY,
+    last_number INTEGER NOT NULL,    -- of the newest update in it
+    divisor REAL NOT NULL
+  ) STRICT;
+  CREATE TABLE leases (              -- open ones
+    client INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    evaluate_base INTEGER NOT NULL
+  ) STRICT;
+)";
+
 std::int64_t signed_of(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
@@ -107,7 +130,9 @@ Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem:
                     "); resume with that version");
   if (found == kRunSchemaVersion) return {};
   return database.durable_transaction([&]() -> Result<void> {
-    if (auto ok = database.script(kTables); !ok) return ok;
+    if (found < 1)
+      if (auto ok = database.script(kTables); !ok) return ok;
+    if (auto ok = database.script(kLedgerStep); !ok) return ok;
     return database.script("PRAGMA user_version = " + std::to_string(kRunSchemaVersion));
   });
 }
@@ -182,6 +207,20 @@ Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update)
             signed_of(update.base), signed_of(update.folded_into), std::string(name_of(update.decision)),
             signed_of(update.samples), signed_of(update.staleness), update.weight, update.train_loss,
             update.train_seconds, update.norm, signed_of(update.bytes), update.time_s});
+}
+
+Result<void> insert_accepted(SqliteDatabase& database, const LedgerUpdate& update, std::uint64_t hash) {
+  static const auto sql = std::string(
+      "INSERT OR IGNORE INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, "
+      "weight, "
+      "train_loss, train_seconds, norm, bytes, time_s, number, divisor, hash, kept) "
+      "VALUES (?, ?, ?, ?, ?, 'none', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)");
+  const auto& record = update.record;
+  return database.run(sql, {signed_of(record.task), std::int64_t{record.epoch}, std::int64_t{record.client},
+                            signed_of(record.base), signed_of(record.folded_into), signed_of(record.samples),
+                            signed_of(record.staleness), record.weight, record.train_loss,
+                            record.train_seconds, record.norm, signed_of(record.bytes), record.time_s,
+                            signed_of(update.number), update.divisor, signed_of(hash)});
 }
 
 std::string histogram_text(const std::vector<std::uint64_t>& histogram) {

@@ -8,13 +8,13 @@
 namespace fl {
 
 /// Raised whenever tables change; a program refuses databases of a newer one.
-inline constexpr std::int64_t kRunSchemaVersion = 1;
+inline constexpr std::int64_t kRunSchemaVersion = 2;
 
 /// In the run's folder.
 inline constexpr auto kRunDatabaseName = "run.db";
 
-/// Makes the tables in a new database. Fails with `run_folder_refused` when the database is of a newer
-/// program.
+/// Makes the tables in a new database, and brings those of an older program up to date. Fails with
+/// `run_folder_refused` when the database is of a newer program.
 Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem::path& file);
 
 /// The columns of `versions` that `version_of_row` reads, in its order.
@@ -32,6 +32,8 @@ std::optional<double> best_accuracy_in(SqliteDatabase& database);
 
 Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version);
 Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update);
+/// With the bytes in a file of their own; one that is there already stays.
+Result<void> insert_accepted(SqliteDatabase& database, const LedgerUpdate& update, std::uint64_t hash);
 
 RunState run_state_of(const std::string& name);
 

@@ -68,7 +68,9 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   if (*start != RunFolder::Start::completed) {
     const auto identity =
         SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
-    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots});
+    const auto ledger =
+        LedgerOptions{config.store.durability == "update", config.store.keep_updates, config.store.max_bytes};
+    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});
     if (!store) return tl::unexpected(store.error());
   }
   const auto workers =
@@ -93,9 +95,14 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   const auto chaos = setup.chaos;
   auto children = std::vector<ChildSpec>();
 
+  const auto durable_updates = store->keeps_updates();
+  const auto initial = std::function<Parameters()>(
+      [trainer, seed = config.seed] { return trainer->initial_parameters(seed); });
+  const auto recovery =
+      CheckpointerOptions{trainer->layout(), config.strategy, config.server_optimizer, initial};
   children.push_back({"checkpointer",
-                      [=, layout = trainer->layout()](caf::actor_system& system) {
-                        return handle_of(system.spawn<caf::detached>(checkpointer, store, layout, chaos));
+                      [=](caf::actor_system& system) {
+                        return handle_of(system.spawn<caf::detached>(checkpointer, recovery, store, chaos));
                       },
                       entering(&Peers::checkpointer)});
 
@@ -113,15 +120,23 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
                       },
                       entering(&Peers::evaluator)});
 
-  const auto next_epoch = [store] {
+  auto scheduling = config.scheduler;
+  scheduling.durable_updates = durable_updates;
+  auto memory = SchedulerMemory();
+  memory.next_epoch = [store] {
     auto epoch = store->next_epoch();
     if (!epoch) throw std::runtime_error(to_string(epoch.error()));
     return *epoch;
   };
+  if (durable_updates)
+    memory.open_leases = [store] {
+      auto leases = store->open_leases();
+      if (!leases) throw std::runtime_error(to_string(leases.error()));
+      return *leases;
+    };
   children.push_back({"scheduler",
-                      [=, options = config.scheduler](caf::actor_system& system) {
-                        return handle_of(
-                            system.spawn(scheduler, options, std::function<Epoch()>(next_epoch), chaos));
+                      [=, options = scheduling](caf::actor_system& system) {
+                        return handle_of(system.spawn(scheduler, options, memory, chaos));
                       },
                       entering(&Peers::scheduler)});
 
@@ -132,7 +147,8 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   aggregation.snapshot_every = config.store.snapshot_every;
   const auto on_network = static_cast<bool>(plan.publish);
   if (on_network) aggregation.transfer_folder = store->transfer_folder();
-  aggregation.initial = [trainer, seed = config.seed] { return trainer->initial_parameters(seed); };
+  aggregation.initial = initial;
+  aggregation.durable_updates = durable_updates;
   aggregation.on_restored = std::move(on_restored);
   const auto before = setup.store->last_version();
   const auto spent_before = Seconds(before && *before ? (*before)->totals.wall_seconds : 0);
@@ -150,6 +166,7 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.evaluate_on_clients = config.evaluation.on_clients;
   if (on_network) sessions.transfer_folder = store->transfer_folder();
   sessions.max_model_bytes = config.net.max_model_bytes;
+  sessions.durable_updates = durable_updates;
   sessions.storage = store;
   sessions.chaos = chaos;
   children.push_back({"gateway",

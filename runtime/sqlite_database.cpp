@@ -58,7 +58,8 @@ Result<SqliteDatabase> SqliteDatabase::open(const std::filesystem::path& file, A
 
 tl::unexpected<Error> SqliteDatabase::error(const std::string& what) const {
   const auto* const reason = connection_ ? sqlite3_errmsg(connection_.get()) : "out of memory";
-  return fail(ec::io_failed, what + " " + file_.string() + ": " + reason);
+  const auto full = connection_ && sqlite3_errcode(connection_.get()) == SQLITE_FULL;
+  return fail(full ? ec::store_full : ec::io_failed, what + " " + file_.string() + ": " + reason);
 }
 
 Result<void> SqliteDatabase::script(const std::string& sql) {

@@ -35,7 +35,8 @@ class SqlRow {
   sqlite3_stmt* statement_;
 };
 
-/// One connection; not thread-safe. Failures are `io_failed` and name the file.
+/// One connection; not thread-safe. Failures name the file; they are `store_full` where the disk is, else
+/// `io_failed`.
 class SqliteDatabase {
  public:
   enum class Access : std::uint8_t { create, read_only };

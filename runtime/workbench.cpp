@@ -33,6 +33,12 @@ void describe_samples(const DatasetOptions& data, TrainerOptions& trainer) {
 
 }  // namespace
 
+Result<TrainerPtr> make_model(const Config& config) {
+  auto options = config.trainer;
+  describe_samples(config.data, options);
+  return make_trainer(options);
+}
+
 Result<Workbench> make_server_workbench(const Config& config, bool with_training_data) {
   auto bench = Workbench();
   auto options = config.trainer;

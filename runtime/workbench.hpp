@@ -18,6 +18,9 @@ struct Workbench {
   TrainerPtr trainer;
 };
 
+/// The model alone, without data. Fails with `bad_config`.
+Result<TrainerPtr> make_model(const Config& config);
+
 /// For a server: held-out data too, unless the clients evaluate. Fails with `bad_data` or `bad_config`.
 Result<Workbench> make_server_workbench(const Config& config, bool with_training_data);
 

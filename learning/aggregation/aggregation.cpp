@@ -106,6 +106,11 @@ void Aggregation::close() {
   clients_.clear();
 }
 
+void Aggregation::close_unchanged() {
+  discard_buffer();
+  ++version_;
+}
+
 std::uint64_t Aggregation::discard_buffer() {
   const auto discarded = std::exchange(folded_, 0);
   updates_accepted_ -= discarded;

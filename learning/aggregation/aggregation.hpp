@@ -63,6 +63,12 @@ class Aggregation {
   /// > 0, else std::logic_error.
   void close();
 
+  /// Makes a version in which nothing changes: a replay that leaves out all of its updates.
+  void close_unchanged();
+
+  /// D = Σ d_i of the open buffer.
+  double divisor() const { return divisor_; }
+
   Version version() const { return version_; }
   const ParametersPtr& model() const { return model_; }
   std::uint64_t updates_accepted() const { return updates_accepted_; }

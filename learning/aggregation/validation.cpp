@@ -13,6 +13,22 @@ std::string_view section_name(bool whole_model) {
   return whole_model ? "model" : "delta";
 }
 
+Result<void> check_layout(const Envelope& envelope, const Layout& layout) {
+  if (envelope.layout_fingerprint == layout.fingerprint()) return {};
+  return fail(ec::layout_mismatch,
+              "the update is of another model; client and server need the same model.name");
+}
+
+Result<UpdatePayload> payload_in(const DecodedHeader& decoded, const ByteSourcePtr& blob,
+                                 const Layout& layout, bool whole_model) {
+  const auto* section = decoded.envelope.find(section_name(whole_model));
+  if (section == nullptr || section->codec != "none" || section->values != layout.size())
+    return fail(ec::wrong_length, "the update must hold one dense section \"" +
+                                      std::string(section_name(whole_model)) + "\" of " +
+                                      std::to_string(layout.size()) + " values");
+  return UpdatePayload{blob, decoded.payload_offset + section->offset, section->values};
+}
+
 Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expected) {
   if (info.task != expected.task || info.epoch != expected.epoch || info.client != expected.client ||
       info.base != expected.base)
@@ -44,24 +60,25 @@ Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expec
 
 }  // namespace
 
+Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model) {
+  const auto decoded = decode_header(*blob);
+  if (!decoded) return tl::unexpected(decoded.error());
+  if (auto ok = check_layout(decoded->envelope, layout); !ok) return tl::unexpected(ok.error());
+  return payload_in(*decoded, blob, layout, whole_model);
+}
+
 Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected) {
   auto decoded = decode_header(*blob);
   if (!decoded) return tl::unexpected(decoded.error());
   const auto& envelope = decoded->envelope;
   const auto* info = std::get_if<UpdateInfo>(&envelope.content);
   if (info == nullptr) return fail(ec::corrupt_data, "the blob is not an update");
-  if (envelope.layout_fingerprint != expected.layout->fingerprint())
-    return fail(ec::layout_mismatch,
-                "the update is of another model; client and server need the same model.name");
+  if (auto ok = check_layout(envelope, *expected.layout); !ok) return tl::unexpected(ok.error());
   if (auto ok = check_claims(*info, expected); !ok) return tl::unexpected(ok.error());
   if (expected.evaluation_only) return ValidUpdate{*info, {}, 0, blob->size()};
-  const auto* section = envelope.find(section_name(expected.whole_model));
-  if (section == nullptr || section->codec != "none" || section->values != expected.layout->size())
-    return fail(ec::wrong_length, "the update must hold one dense section \"" +
-                                      std::string(section_name(expected.whole_model)) + "\" of " +
-                                      std::to_string(expected.layout->size()) + " values");
-  auto update =
-      ValidUpdate{*info, {blob, decoded->payload_offset + section->offset, section->values}, 0, blob->size()};
+  auto payload = payload_in(*decoded, blob, *expected.layout, expected.whole_model);
+  if (!payload) return tl::unexpected(payload.error());
+  auto update = ValidUpdate{*info, std::move(*payload), 0, blob->size()};
   auto sum_of_squares = 0.0;
   auto finite = true;
   auto read = kernels::visit_floats(*blob, update.payload.offset, update.payload.count,

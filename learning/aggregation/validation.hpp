@@ -13,6 +13,7 @@ struct ValidUpdate {
   UpdatePayload payload;
   double norm = 0;  ///< L2, of what travelled
   std::uint64_t encoded_bytes = 0;
+  std::uint64_t hash = 0;  ///< XXH3-64 of the encoded update, if known
 };
 
 /// What the update must answer.
@@ -27,6 +28,10 @@ struct UpdateExpectation {
   std::uint64_t max_samples = 0;             ///< what the client said it has
   std::uint64_t max_validation_samples = 0;  ///< likewise, to evaluate on
 };
+
+/// Where the numbers of an update lie that was checked before. Fails with `corrupt_data`,
+/// `unsupported_format`, `layout_mismatch` or `wrong_length`.
+Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model);
 
 /// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`,
 /// `unsupported_format`, `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.

@@ -12,6 +12,10 @@ namespace {
 
 using TimePoint = LeaseBook::TimePoint;
 
+/// After a restart of the server clients come back within this: they wait longer between attempts the longer
+/// it was away.
+constexpr auto kReturn = Seconds(60);
+
 TimePoint after(TimePoint now, Seconds seconds) {
   return now + std::chrono::duration_cast<TimePoint::duration>(seconds);
 }
@@ -20,6 +24,21 @@ TimePoint after(TimePoint now, Seconds seconds) {
 
 LeaseBook::LeaseBook(SchedulerOptions options, Epoch epoch) : options_(std::move(options)), epoch_(epoch) {
   if (options_.min_clients == 0) options_.min_clients = options_.synchronous ? options_.clients_count : 1;
+}
+
+void LeaseBook::hold(const Task& task, TimePoint now) {
+  next_task_ = std::max(next_task_, task.id + 1);
+  if (options_.synchronous) return;
+  auto lease = Lease();
+  lease.assignment.kind = Assignment::Kind::task;
+  lease.assignment.task = task;
+  lease.assignment.task.durable = options_.durable_updates;
+  lease.assignment.task.training = options_.training;
+  lease.assignment.task.deadline_seconds = options_.task_timeout.count();
+  auto& member = members_[task.client];
+  member.rejoin_until = after(now, std::max(options_.rejoin, kReturn));
+  member.lease = OpenLease{std::make_shared<const Lease>(std::move(lease)), now, std::nullopt};
+  if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
 }
 
 void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now) {
@@ -64,8 +83,11 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
   member.validates = ready.validation_samples > 0;
   if (member.lease) {
     auto& lease = member.lease->lease;
-    if (!lease->model && model_ && lease->assignment.task.base == model_->version())
-      lease = std::make_shared<const Lease>(Lease{lease->assignment, model_});
+    if (!lease->model && model_ && lease->assignment.task.base == model_->version()) {
+      auto renewed = Lease{lease->assignment, model_};
+      renewed.assignment.task.model_bytes = model_->size();
+      lease = std::make_shared<const Lease>(std::move(renewed));
+    }
     return lease;
   }
   if (finished_) {
@@ -257,11 +279,13 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
                                                       task.base % options_.evaluate_every == 0);
   task.deadline_seconds = options_.task_timeout.count();
   task.model_bytes = model_->size();
+  task.durable = options_.durable_updates;
   task.training = options_.training;
   auto open = OpenLease{std::make_shared<const Lease>(std::move(lease)), now, std::nullopt};
   if (options_.task_timeout.count() > 0) open.deadline = after(now, options_.task_timeout);
   member.lease = std::move(open);
   member.asked = false;
+  if (kind == TaskKind::train) effects_.given.push_back(member.lease->lease->assignment.task);
   if (!any_lease_) effects_.first_lease = true;
   any_lease_ = true;
 }

@@ -38,6 +38,7 @@ struct SchedulerOptions {
   Seconds rejoin{15};          ///< a vanished client keeps its lease so long
   Seconds retry{5};            ///< a client that must wait asks again after this at the latest
   std::uint64_t seed = 1;
+  bool durable_updates = false;  ///< said in every task
   TrainingSettings training;
   std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
 };
@@ -83,9 +84,14 @@ class LeaseBook {
     std::shared_ptr<const Cohort> cohort;  ///< a cohort was opened
     std::optional<std::uint32_t> live;     ///< the number of live clients changed
     bool first_lease = false;              ///< the first lease of this book was given
+    std::vector<Task> given;               ///< new leases
   };
 
   LeaseBook(SchedulerOptions options, Epoch epoch);
+
+  /// A lease that was open when the server's process ended: its client has some time to come back for it.
+  /// Asynchronous strategies only; a cohort begins anew.
+  void hold(const Task& task, TimePoint now);
 
   /// A client is connected, holding `lease` from an earlier life of this book (or null).
   void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now);

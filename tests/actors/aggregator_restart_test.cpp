@@ -108,7 +108,7 @@ TEST_CASE("a checkpointer that crashed over a save is asked again when it is bac
   const auto crashing = Chaos::parse({"checkpointer@snapshot=1"}).value();
   const auto spawn_checkpointer = [&] {
     fixture.neighbours.peers.checkpointer =
-        fixture.time.spawn(checkpointer, RunStoragePtr(fixture.storage), test::small_layout(), crashing);
+        fixture.time.spawn(checkpointer, fixture.recovery(), RunStoragePtr(fixture.storage), crashing);
     fixture.wire();
   };
   spawn_checkpointer();

@@ -88,7 +88,7 @@ TEST_CASE("refusals are answers with a reason, counted, and settle nothing twice
   for (auto task = TaskId{1}; task <= 3; ++task) fixture.submit(update_of(task, 0, task - 1));
   CHECK(fixture.submit(update_of(4, 1, 1))->code == ec::too_stale);
   CHECK(fixture.submit(update_of(5, 1, 9))->code == ec::unknown_base);
-  CHECK(fixture.submit(update_of(3, 0, 2))->code == ec::duplicate_update);
+  CHECK(fixture.submit(update_of(2, 0, 2))->code == ec::duplicate_update);
   CHECK(fixture.version() == 3);
   CHECK(fixture.neighbours.metrics->updates.size() == 6);
   CHECK(fixture.neighbours.metrics->updates[5].decision == ec::duplicate_update);
@@ -155,7 +155,7 @@ TEST_CASE("while the disk is busy decisions collect, and the next save takes the
   CHECK(fixture.saves.size() == 1);
   fixture.answer_save();
   REQUIRE(fixture.saves.size() == 2);
-  CHECK(fixture.saves[1]->updates.size() == 5);
+  CHECK(fixture.saves[1]->batch.accepted.size() == 5);
   REQUIRE(fixture.saves[1]->snapshot);
   CHECK(fixture.saves[1]->snapshot->state.version == 5);
   CHECK(fixture.saves[1]->snapshot->next_task == 6);

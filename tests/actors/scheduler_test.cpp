@@ -54,7 +54,7 @@ struct Fixture {
   }
 
   void start() {
-    actor = time.spawn(scheduler, options, std::function<Epoch()>([this] { return ++epoch; }), chaos);
+    actor = time.spawn(scheduler, options, SchedulerMemory{[this] { return ++epoch; }, {}}, chaos);
     wire();
   }
   void wire() { time.tell(actor, wire_atom_v, neighbours.handles()); }

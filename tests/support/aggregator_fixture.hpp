@@ -17,9 +17,6 @@ namespace fl::test {
 /// A checked update whose numbers are all `value`.
 inline ValidUpdatePtr update_of(TaskId task, ClientId client, Version base, float value = 1,
                                 std::uint64_t samples = 10) {
-  auto buffer = AlignedBuffer(small_layout()->size_bytes());
-  auto values = std::span(reinterpret_cast<float*>(buffer.data()), small_layout()->size());
-  std::ranges::fill(values, value);
   auto update = ValidUpdate();
   update.info.task = task;
   update.info.epoch = 1;
@@ -27,7 +24,10 @@ inline ValidUpdatePtr update_of(TaskId task, ClientId client, Version base, floa
   update.info.base = base;
   update.info.samples = samples;
   update.info.train_loss = 0.5;
-  update.payload = {std::make_shared<const MemorySource>(std::move(buffer)), 0, values.size()};
+  auto blob = make_update_blob(update.info, *small_layout(), false);
+  std::ranges::fill(blob.values(), value);
+  update.payload = {std::make_shared<const MemorySource>(std::move(blob.buffer)), blob.payload_offset,
+                    small_layout()->size()};
   return std::make_shared<const ValidUpdate>(std::move(update));
 }
 
@@ -57,12 +57,13 @@ class AggregatorFixture {
       : storage(std::move(stored)), options(std::move(given)) {
     if (checkpointer_kind == Checkpointer::real) {
       neighbours.peers.checkpointer =
-          time.spawn(checkpointer, RunStoragePtr(storage), small_layout(), std::make_shared<Chaos>());
+          time.spawn(checkpointer, recovery(), RunStoragePtr(storage), std::make_shared<Chaos>());
     } else {
       neighbours.peers.checkpointer = time.spawn([this](checkpointer_actor::pointer self) {
         auto open = std::make_shared<caf::typed_response_promise<Version>>();
         return checkpointer_actor::behavior_type{
-            [](restore_atom) { return StoredSnapshotPtr(); },
+            [](restore_atom) { return RecoveredPtr(); },
+            [](lease_atom, const Task&) {},
             [this, self, open](save_atom, const SaveRequestPtr& request) {
               saves.push_back(request);
               return *open = self->make_response_promise<Version>();
@@ -73,6 +74,10 @@ class AggregatorFixture {
       });
     }
     start();
+  }
+
+  CheckpointerOptions recovery() const {
+    return {small_layout(), options.strategy, options.optimizer, options.initial};
   }
 
   /// Starts an aggregator: the first, or another after a crash.

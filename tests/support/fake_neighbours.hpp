@@ -111,6 +111,7 @@ inline evaluator_actor::behavior_type fake_evaluator(evaluator_actor::pointer,
 }
 
 struct AggregatorLog {
+  TaskId answered = 0;  ///< was decided on before
   std::vector<ValidUpdatePtr> submitted;
   std::vector<Cohort> cohorts;
   std::vector<TaskId> lost;
@@ -128,12 +129,17 @@ inline aggregator_actor::behavior_type fake_aggregator(aggregator_actor::pointer
         if (log->silent) return self->make_response_promise<Receipt>();
         return Receipt{update->info.task, log->decision, "", 0, 1};
       },
+      [log](receipt_atom, ClientId, TaskId task) {
+        return task == log->answered ? Receipt{task, ec::none, "", 0, 1}
+                                     : Receipt{task, ec::unknown_lease, "not leased", 0, 0};
+      },
       [log](cohort_atom, const CohortPtr& cohort) { log->cohorts.push_back(*cohort); },
       [log](lost_atom, TaskId task) { log->lost.push_back(task); },
       [log](live_atom, std::uint32_t clients) { log->live.push_back(clients); },
       [log](const Evaluation& evaluation) { log->evaluations.push_back(evaluation); },
       [](stop_atom, const std::string&) { return PublicationPtr(); },
       [](over_atom) {},
+      [](save_atom) {},
       [](wire_atom, const PeersPtr&) {},
   };
 }

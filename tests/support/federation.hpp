@@ -14,6 +14,7 @@
 #include "actors/evaluator.hpp"
 #include "actors/gateway.hpp"
 #include "actors/metrics.hpp"
+#include "actors/replay.hpp"
 #include "actors/scheduler.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/trainer.hpp"
@@ -32,6 +33,7 @@ struct FederationOptions {
   EvaluationOptions evaluation;
   std::uint64_t validation_samples = 0;  ///< of each client
   std::optional<std::uint64_t> shuffle;  ///< seed of a random order of events, see VirtualTime
+  bool durable_updates = false;          ///< store.durability = "update"
   bool in_chunks = false;                ///< clients fetch and deliver as over a network
 };
 
@@ -53,6 +55,7 @@ class Federation {
   explicit Federation(FederationOptions given)
       : options(std::move(given)), trainer(std::make_shared<FakeTrainer>(options.task_seconds)) {
     chaos_ = Chaos::parse(options.chaos).value();
+    storage->durable_updates = options.durable_updates;
     if (options.shuffle) time.shuffle(*options.shuffle);
   }
 
@@ -69,6 +72,19 @@ class Federation {
     const auto reached = node->failed.empty();
     end();
     return reached;
+  }
+
+  /// The model that the ledger gives.
+  ParametersPtr replayed() {
+    auto aggregation =
+        Aggregation(options.strategy, {}, std::make_shared<const Parameters>(trainer->initial_parameters(1)));
+    const auto read = [this](Version after, const LedgerReader& reader) {
+      return storage->read_ledger(after, reader);
+    };
+    const auto done = replay(aggregation, read);
+    INFO((done ? std::string() : to_string(done.error())));
+    REQUIRE(done);
+    return aggregation.model();
   }
 
   const RunStatus& status() {
@@ -119,11 +135,15 @@ class Federation {
         [=, this](caf::actor_system&) { return caf::actor_cast<caf::actor>(time.spawn(function, args...)); };
   }
 
+  CheckpointerOptions recovery() {
+    return {trainer->layout(), options.strategy, {}, [this] { return trainer->initial_parameters(1); }};
+  }
+
   std::vector<ChildSpec> children() {
     const auto run = RunStoragePtr(storage);
     auto specs = std::vector<ChildSpec>();
-    specs.push_back({"checkpointer", spawning(checkpointer, run, trainer->layout(), chaos_),
-                     entering(&Peers::checkpointer)});
+    specs.push_back(
+        {"checkpointer", spawning(checkpointer, recovery(), run, chaos_), entering(&Peers::checkpointer)});
     specs.push_back({"metrics", spawning(metrics, MetricsOptions{options.goals, "test"}, run, chaos_),
                      entering(&Peers::metrics)});
     specs.push_back({"evaluator",
@@ -135,11 +155,14 @@ class Federation {
     scheduling.clients_count = static_cast<std::uint32_t>(options.speeds.size());
     scheduling.min_clients = scheduling.clients_count;
     if (options.evaluation.on_clients) scheduling.evaluate_every = options.evaluation.every;
-    specs.push_back({"scheduler",
-                     spawning(scheduler, scheduling,
-                              std::function<Epoch()>([run] { return run->next_epoch().value(); }), chaos_),
-                     entering(&Peers::scheduler)});
+    scheduling.durable_updates = options.durable_updates;
+    auto memory = SchedulerMemory();
+    memory.next_epoch = [run] { return run->next_epoch().value(); };
+    if (options.durable_updates) memory.open_leases = [run] { return run->open_leases().value(); };
+    specs.push_back(
+        {"scheduler", spawning(scheduler, scheduling, memory, chaos_), entering(&Peers::scheduler)});
     auto aggregation = AggregatorOptions();
+    aggregation.durable_updates = options.durable_updates;
     aggregation.strategy = options.strategy;
     aggregation.goals = options.goals;
     aggregation.initial = [this] { return trainer->initial_parameters(1); };
@@ -154,6 +177,7 @@ class Federation {
     sessions.layout = trainer->layout();
     sessions.whole_model = wants_model(options.strategy.name);
     sessions.evaluate_on_clients = options.evaluation.on_clients;
+    sessions.durable_updates = options.durable_updates;
     sessions.storage = run;
     sessions.chaos = chaos_;
     specs.push_back({"gateway", spawning(gateway, terms, sessions), entering(&Peers::gateway)});

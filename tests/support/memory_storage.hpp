@@ -24,6 +24,10 @@ class MemoryStorage final : public RunStorage {
   std::vector<ClientRecord> client_records;
   std::vector<StoredSnapshot> snapshots;  ///< oldest first
   std::vector<UpdateRecord> updates;
+  bool durable_updates = false;  ///< keeps every update (store.durability = "update")
+  std::vector<LedgerUpdate> ledger;
+  std::vector<LedgerClosing> closings;
+  std::map<ClientId, Task> leases;
   std::vector<VersionRecord> versions;
   std::vector<Line> lines;  ///< of metrics.jsonl
   std::vector<Version> roll_backs;
@@ -67,11 +71,55 @@ class MemoryStorage final : public RunStorage {
     return StoredSnapshot{copy_of(snapshots.back().state), snapshots.back().next_task};
   }
 
-  Result<void> save_updates(std::span<const UpdateRecord> records) override {
+  Result<void> commit(const LedgerBatch& batch) override {
     const auto lock = std::lock_guard(mutex_);
     if (refusal) return tl::unexpected(*refusal);
-    updates.insert(updates.end(), records.begin(), records.end());
+    for (const auto& update : batch.accepted) {
+      updates.push_back(update.record);
+      if (durable_updates && (ledger.empty() || update.number > ledger.back().number))
+        ledger.push_back(update);
+    }
+    for (const auto& closing : batch.closings)
+      if (durable_updates && (closings.empty() || closing.version > closings.back().version))
+        closings.push_back(closing);
+    updates.insert(updates.end(), batch.refused.begin(), batch.refused.end());
     return {};
+  }
+
+  bool keeps_updates() const override { return durable_updates; }
+
+  Result<void> read_ledger(Version after, const LedgerReader& reader) override {
+    const auto lock = std::lock_guard(mutex_);
+    for (const auto& update : ledger) {
+      if (update.record.folded_into <= after) continue;
+      if (auto ok = reader.on_update(update); !ok) return ok;
+      for (const auto& closing : closings)
+        if (closing.last_number == update.number)
+          if (auto ok = reader.on_closing(closing); !ok) return ok;
+    }
+    return {};
+  }
+
+  Result<std::vector<UpdateRecord>> newest_accepted() override {
+    const auto lock = std::lock_guard(mutex_);
+    auto newest = std::map<ClientId, UpdateRecord>();
+    for (const auto& update : ledger) newest[update.record.client] = update.record;
+    auto records = std::vector<UpdateRecord>();
+    for (const auto& [client, record] : newest) records.push_back(record);
+    return records;
+  }
+
+  Result<void> save_lease(const Task& task) override {
+    const auto lock = std::lock_guard(mutex_);
+    leases[task.client] = task;
+    return {};
+  }
+
+  Result<std::vector<Task>> open_leases() override {
+    const auto lock = std::lock_guard(mutex_);
+    auto open = std::vector<Task>();
+    for (const auto& [client, task] : leases) open.push_back(task);
+    return open;
   }
 
   Result<void> save_version(const VersionRecord& version) override {
@@ -99,7 +147,8 @@ class MemoryStorage final : public RunStorage {
     const auto lock = std::lock_guard(mutex_);
     roll_backs.push_back(version);
     std::erase_if(versions, [&](const auto& record) { return record.version > version; });
-    std::erase_if(updates, [&](const auto& update) { return update.folded_into > version; });
+    if (!durable_updates)
+      std::erase_if(updates, [&](const auto& update) { return update.folded_into > version; });
     lines.clear();
     for (const auto& record : versions) {
       auto evaluation = std::optional<Evaluation>();

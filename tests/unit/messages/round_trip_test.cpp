@@ -29,8 +29,8 @@ auto fields(const Ready& x) {
   return std::tie(a, b, c);
 }
 auto fields(const Task& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
 }
 auto fields(const Assignment& x) {
   const auto& [a, b, c, d] = x;
@@ -90,7 +90,7 @@ void check_round_trip(const T& value) {
 
 Task example_task() {
   auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5};
-  return {11, 3, 5, TaskKind::evaluate, 9, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, training};
+  return {11, 3, 5, TaskKind::evaluate, 9, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
 }
 
 Bytes example_bytes() {

@@ -77,7 +77,7 @@ TEST_CASE("the defaults are those that scripts rely on") {
       {"schedule.redundancy", "1.0"},
       {"evaluate.every", "1"},
       {"evaluate.where", "\"server\""},
-      {"store.durability", "\"snapshot\""},
+      {"store.durability", "\"auto\""},
       {"net.port", "4242"},
       {"net.bind", "\"127.0.0.1\""},
       {"net.allow_plaintext", "false"},
@@ -310,7 +310,6 @@ TEST_CASE("what this version does not have yet is refused, not ignored") {
                                                         {"download.codec", "bf16"},
                                                         {"schedule.redundancy", "1.5"},
                                                         {"schedule.adaptive_work", "true"},
-                                                        {"store.durability", "update"},
                                                         {"data.name", "csv"},
                                                         {"model.file", "a.pt"},
                                                         {"net.tls.key", "a.pem"}}) {

@@ -18,7 +18,7 @@ using fl::test::small_layout;
 namespace {
 
 std::shared_ptr<fl::RunStore> open(const fl::test::TemporaryFolder& folder) {
-  auto store = fl::RunStore::open(folder.path(), {{"small", "fedavg_async", 5}, 3});
+  auto store = fl::RunStore::open(folder.path(), {{"small", "fedavg_async", 5}, 3, {}});
   INFO((store ? std::string() : store.error().text));
   REQUIRE(store.has_value());
   return *store;
@@ -49,6 +49,17 @@ fl::UpdateRecord update(fl::TaskId task, fl::Version folded_into, double time_s)
   result.decision = folded_into == 0 ? fl::ec::too_stale : fl::ec::none;
   result.time_s = time_s;
   return result;
+}
+
+fl::LedgerBatch decided(std::vector<fl::UpdateRecord> updates) {
+  auto batch = fl::LedgerBatch();
+  for (auto& update : updates) {
+    if (update.decision == fl::ec::none)
+      batch.accepted.push_back({0, update, 0, nullptr, 0});
+    else
+      batch.refused.push_back(update);
+  }
+  return batch;
 }
 
 /// Saved and completed, as in a run.
@@ -239,8 +250,8 @@ TEST_CASE("a roll-back forgets what came later and repairs metrics.jsonl") {
   REQUIRE(store->save_snapshot(full_state(4), 9).has_value());
   REQUIRE(store->save_snapshot(full_state(5), 9).has_value());
   REQUIRE(store
-              ->save_updates(std::vector{update(1, 3, 4), update(2, 0, 5), update(3, 4, 6), update(4, 5, 7.4),
-                                         update(5, 0, 7)})
+              ->commit(decided(
+                  {update(1, 3, 4), update(2, 0, 5), update(3, 4, 6), update(4, 5, 7.4), update(5, 0, 7)}))
               .has_value());
   store = nullptr;
   fl::test::write_text(folder / "metrics.jsonl", read_text(folder / "metrics.jsonl") + R"({"version":4,"ti)");
@@ -288,7 +299,7 @@ TEST_CASE("many threads may use one store") {
   for (auto thread = 0; thread < 4; ++thread) {
     threads.emplace_back([&, thread] {
       for (auto i = 0; i < 50; ++i) {
-        if (!store->save_updates(std::vector{update(1, 1, 1)})) ++failures;
+        if (!store->commit(decided({update(1, 1, 1)}))) ++failures;
         if (!store->save_version(record(static_cast<fl::Version>(100 * thread + i)))) ++failures;
         if (!store->next_epoch()) ++failures;
       }

@@ -1,0 +1,239 @@
+#include "runtime/run_ledger.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "messages/envelope.hpp"
+#include "messages/file_source.hpp"
+#include "runtime/atomic_file.hpp"
+#include "runtime/run_store_schema.hpp"
+
+namespace fl {
+
+namespace {
+
+constexpr std::string_view kEnding = ".update";
+
+/// Bytes copied at a time.
+constexpr std::size_t kCopy_bytes = std::size_t{1} << 20;
+
+std::int64_t signed_of(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+
+/// The number in the name of a kept update; 0: it is none.
+std::uint64_t number_of(const std::filesystem::path& file) {
+  if (file.extension() != kEnding) return 0;
+  const auto digits = file.stem().string();
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18)
+    return 0;
+  return std::stoull(digits);
+}
+
+Result<void> copy_to(const ByteSource& source, const std::filesystem::path& path) {
+  auto file = AtomicFile::create(path);
+  if (!file) return tl::unexpected(file.error());
+  auto buffer = std::vector<std::byte>(std::min<std::uint64_t>(kCopy_bytes, source.size()));
+  for (auto offset = std::uint64_t{0}; offset < source.size(); offset += buffer.size()) {
+    const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), source.size() - offset));
+    if (auto ok = source.read(offset, part); !ok) return ok;
+    if (auto ok = file->write(part); !ok) return ok;
+  }
+  return file->commit();
+}
+
+LedgerUpdate update_of_row(const SqlRow& row) {
+  auto update = LedgerUpdate();
+  update.number = row.count(0);
+  auto& record = update.record;
+  record.task = row.count(1);
+  record.epoch = static_cast<Epoch>(row.integer(2));
+  record.client = static_cast<ClientId>(row.integer(3));
+  record.base = row.count(4);
+  record.folded_into = row.count(5);
+  record.samples = row.count(6);
+  record.staleness = row.count(7);
+  record.weight = row.number(8);
+  update.divisor = row.number(9);
+  record.bytes = row.count(10);
+  update.hash = row.count(11);
+  return update;
+}
+
+constexpr const char* kUpdateColumns =
+    "number, task, epoch, client, base, folded_into, samples, staleness, weight, divisor, bytes, hash";
+
+Result<std::vector<LedgerUpdate>> select_updates(SqliteDatabase& database, const std::string& rest) {
+  auto updates = std::vector<LedgerUpdate>();
+  auto ok = database.run("SELECT " + std::string(kUpdateColumns) + " FROM updates WHERE " + rest, {},
+                         [&](const SqlRow& row) { updates.push_back(update_of_row(row)); });
+  if (!ok) return tl::unexpected(ok.error());
+  return updates;
+}
+
+}  // namespace
+
+RunLedger::RunLedger(std::filesystem::path folder, LedgerOptions options)
+    : folder_(std::move(folder)), options_(options) {}
+
+std::filesystem::path RunLedger::file_of(std::uint64_t number) const {
+  auto digits = std::array<char, 32>();
+  std::snprintf(digits.data(), digits.size(), "%010llu", static_cast<unsigned long long>(number));
+  return folder_ / (digits.data() + std::string(kEnding));
+}
+
+Result<void> RunLedger::begin(SqliteDatabase& database) {
+  if (!options_.keep_updates) return {};
+  auto error = std::error_code();
+  std::filesystem::create_directories(folder_, error);
+  if (error) return fail(ec::io_failed, "cannot create " + folder_.string() + ": " + error.message());
+  auto kept = std::map<std::uint64_t, std::uint64_t>();
+  auto ok = database.run("SELECT number, bytes FROM updates WHERE kept = 1", {},
+                         [&](const SqlRow& row) { kept[row.count(0)] = row.count(1); });
+  if (!ok) return ok;
+  for (const auto& [number, bytes] : kept) kept_bytes_ += bytes;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    // Bytes whose decision was not committed, or that were covered before the crash.
+    if (const auto number = number_of(entry.path()); number == 0 || kept.contains(number)) continue;
+    std::filesystem::remove(entry.path(), error);
+  }
+  return {};
+}
+
+Result<void> RunLedger::keep_files(const LedgerBatch& batch) {
+  if (!options_.keep_updates || batch.accepted.empty()) return {};
+  auto bytes = kept_bytes_;
+  for (const auto& update : batch.accepted) bytes += update.blob->size();
+  if (options_.max_bytes > 0 && bytes > options_.max_bytes)
+    return fail(ec::store_full,
+                "kept updates would take " + std::to_string(bytes) +
+                    " bytes, more than store.max_bytes = " + std::to_string(options_.max_bytes));
+  for (const auto& update : batch.accepted) {
+    const auto path = file_of(update.number);
+    const auto file = std::dynamic_pointer_cast<const FileSource>(update.blob);
+    if (file && file->keep_as(path)) continue;
+    if (auto ok = copy_to(*update.blob, path); !ok) return ok;
+  }
+  return flush_folder(folder_);
+}
+
+Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batch) {
+  for (const auto& update : batch.refused) {
+    if (auto ok = insert_update(database, update); !ok) return ok;
+  }
+  for (const auto& update : batch.accepted) {
+    if (!options_.keep_updates) {
+      if (auto ok = insert_update(database, update.record); !ok) return ok;
+      continue;
+    }
+    auto hash = update.hash != 0 ? Result<std::uint64_t>(update.hash) : hash_of(*update.blob);
+    if (!hash) return tl::unexpected(hash.error());
+    if (auto ok = insert_accepted(database, update, *hash); !ok) return ok;
+  }
+  for (const auto& update : batch.accepted) {
+    if (auto ok = database.run("DELETE FROM leases WHERE client = ? AND task = ?",
+                               {std::int64_t{update.record.client}, signed_of(update.record.task)});
+        !ok)
+      return ok;
+  }
+  if (!options_.keep_updates) return {};
+  for (const auto& closing : batch.closings) {
+    if (auto ok =
+            database.run("INSERT OR IGNORE INTO closings (version, last_number, divisor) VALUES (?, ?, ?)",
+                         {signed_of(closing.version), signed_of(closing.last_number), closing.divisor});
+        !ok)
+      return ok;
+  }
+  return {};
+}
+
+void RunLedger::count(const LedgerBatch& batch) {
+  if (!options_.keep_updates) return;
+  for (const auto& update : batch.accepted) kept_bytes_ += update.blob->size();
+}
+
+Result<void> RunLedger::read(SqliteDatabase& database, Version after, const LedgerReader& reader) const {
+  auto updates = select_updates(
+      database, "number IS NOT NULL AND folded_into > " + std::to_string(after) + " ORDER BY number");
+  if (!updates) return tl::unexpected(updates.error());
+  auto closings = std::vector<LedgerClosing>();
+  auto ok =
+      database.run("SELECT version, last_number, divisor FROM closings WHERE version > ? ORDER BY version",
+                   {signed_of(after)}, [&](const SqlRow& row) {
+                     closings.push_back({row.count(0), row.count(1), row.number(2)});
+                   });
+  if (!ok) return ok;
+  auto closing = closings.begin();
+  for (auto& update : *updates) {
+    auto file = FileSource::open(file_of(update.number));
+    if (!file)
+      return fail(ec::corrupt_data, "update " + std::to_string(update.number) +
+                                        " of the ledger has lost its bytes: " + file.error().text);
+    update.blob = *file;
+    const auto hash = hash_of(*update.blob);
+    if (!hash || *hash != update.hash)
+      return fail(ec::corrupt_data,
+                  file_of(update.number).string() + " is damaged: its checksum does not hold");
+    if (ok = reader.on_update(update); !ok) return ok;
+    for (; closing != closings.end() && closing->last_number == update.number; ++closing) {
+      if (ok = reader.on_closing(*closing); !ok) return ok;
+    }
+  }
+  return {};
+}
+
+Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& database) const {
+  auto newest = select_updates(database, "number IN (SELECT max(number) FROM updates GROUP BY client)");
+  if (!newest) return tl::unexpected(newest.error());
+  auto records = std::vector<UpdateRecord>();
+  for (const auto& update : *newest) records.push_back(update.record);
+  return records;
+}
+
+Result<void> RunLedger::prune(SqliteDatabase& database, Version covered) {
+  if (!options_.keep_updates || options_.keep_covered) return {};
+  auto error = std::error_code();
+  auto ok = database.run("SELECT number, bytes FROM updates WHERE kept = 1 AND folded_into <= ?",
+                         {signed_of(covered)}, [&](const SqlRow& row) {
+                           std::filesystem::remove(file_of(row.count(0)), error);
+                           kept_bytes_ -= std::min(kept_bytes_, row.count(1));
+                         });
+  if (!ok) return ok;
+  return database.run("UPDATE updates SET kept = 0 WHERE kept = 1 AND folded_into <= ?",
+                      {signed_of(covered)});
+}
+
+Result<std::vector<VersionRecord>> RunLedger::unsaved_versions(SqliteDatabase& database,
+                                                               const RunTotals& before) const {
+  auto versions = std::vector<VersionRecord>();
+  auto totals = before;
+  auto ok = database.run(
+      "SELECT c.version, count(*), sum(u.samples * u.train_loss) / sum(u.samples), avg(u.staleness), "
+      "sum(u.staleness), max(u.staleness), sum(u.bytes), max(u.number) FROM closings c JOIN updates u ON "
+      "u.folded_into = c.version AND u.number IS NOT NULL WHERE c.version > (SELECT coalesce(max(version), "
+      "0) FROM "
+      "versions) GROUP BY c.version ORDER BY c.version",
+      {}, [&](const SqlRow& row) {
+        auto version = VersionRecord();
+        version.version = row.count(0);
+        version.time_s = before.wall_seconds;
+        version.updates = row.count(1);
+        version.train_loss = row.optional_number(2).value_or(0);
+        version.staleness_mean = row.number(3);
+        totals.staleness_sum += row.number(4);
+        totals.staleness_max = std::max(totals.staleness_max, row.count(5));
+        totals.bytes_up += row.count(6);
+        totals.updates_accepted = row.count(7);
+        version.totals = totals;
+        versions.push_back(version);
+      });
+  if (!ok) return tl::unexpected(ok.error());
+  return versions;
+}
+
+}  // namespace fl
