@@ -51,6 +51,7 @@ PublishedModel::PublishedModel(Version version, ParametersPtr parameters)
 Result<void> PublishedModel::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (offset > size() || out.size() > size() - offset)
     return fail(ec::corrupt_data, "bytes beyond the end of version " + std::to_string(version_));
+  if (out.empty()) return {};
   if (offset < header_.size()) {
     const auto part = std::min<std::uint64_t>(out.size(), header_.size() - offset);
     std::memcpy(out.data(), header_.data() + offset, part);
