@@ -83,15 +83,8 @@ void AggregatorState::restore() {
               begin(Aggregation(options.strategy, options.optimizer, std::move(initial)), 1, false);
               return;
             }
-            const auto& stored = recovered->snapshot.state;
-            auto state = AggregationState{stored.model,
-                                          stored.version,
-                                          stored.updates_accepted,
-                                          stored.optimizer_m.clone(),
-                                          stored.optimizer_v.clone(),
-                                          stored.buffer_sum.clone(),
-                                          stored.buffer};
-            auto restored = Aggregation::restore(options.strategy, options.optimizer, std::move(state));
+            auto restored =
+                Aggregation::restore(options.strategy, options.optimizer, recovered->snapshot.state.clone());
             if (!restored) {
               caf::anon_send(peers->node, lost_atom_v,
                              "the snapshot cannot be used: " + to_string(restored.error()));

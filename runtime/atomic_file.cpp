@@ -4,11 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace fl {
 
 namespace {
+
+/// Bytes read and written at a time.
+constexpr std::uint64_t kPart_bytes = std::uint64_t{1} << 20;
 
 FileStepHook& file_step_hook() {
   static auto hook = FileStepHook();
@@ -83,6 +87,17 @@ Result<void> write_atomically(const std::filesystem::path& file, std::string_vie
   auto output = AtomicFile::create(file);
   if (!output) return tl::unexpected(output.error());
   if (auto ok = output->write(text); !ok) return ok;
+  return output->commit();
+}
+
+Result<void> write_atomically(const std::filesystem::path& file, const ByteSource& bytes) {
+  auto output = AtomicFile::create(file);
+  if (!output) return tl::unexpected(output.error());
+  for (auto offset = std::uint64_t{0}; offset < bytes.size(); offset += kPart_bytes) {
+    const auto part = bytes.part(offset, std::min(kPart_bytes, bytes.size() - offset));
+    if (!part) return tl::unexpected(part.error());
+    if (auto ok = output->write(part->view()); !ok) return ok;
+  }
   return output->commit();
 }
 

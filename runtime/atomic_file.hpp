@@ -46,6 +46,9 @@ Result<void> flush_folder(const std::filesystem::path& folder);
 /// The whole of a small file at once.
 Result<void> write_atomically(const std::filesystem::path& file, std::string_view text);
 
+/// The same of any bytes, a part at a time where they do not lie in memory. Fails as their reading does, too.
+Result<void> write_atomically(const std::filesystem::path& file, const ByteSource& bytes);
+
 /// For tests: called before each step ("create", "write", "flush", "rename", "flush folder") on a file; what
 /// it fails with, the step fails with. It may also end the process there. An empty function removes it. Not
 /// thread-safe.

@@ -2,17 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-
 #include "messages/envelope.hpp"
 #include "runtime/atomic_file.hpp"
 
 namespace fl {
 
 namespace {
-
-/// Bytes written at a time.
-constexpr std::uint64_t kPart_bytes = 1u << 20;
 
 Result<TrainedUpdate> read_update(const std::filesystem::path& path) {
   const auto file = FileSource::open(path);
@@ -38,14 +33,7 @@ Result<std::shared_ptr<FileSpool>> FileSpool::open(const std::filesystem::path& 
 }
 
 Result<void> FileSpool::save(const std::string& run_id, const TrainedUpdate& update) {
-  auto file = AtomicFile::create(file_of(run_id));
-  if (!file) return tl::unexpected(file.error());
-  for (auto offset = std::uint64_t{0}; offset < update.blob->size(); offset += kPart_bytes) {
-    const auto part = update.blob->part(offset, std::min(kPart_bytes, update.blob->size() - offset));
-    if (!part) return tl::unexpected(part.error());
-    if (auto ok = file->write(part->view()); !ok) return ok;
-  }
-  return file->commit();
+  return write_atomically(file_of(run_id), *update.blob);
 }
 
 std::optional<TrainedUpdate> FileSpool::load(const std::string& run_id) {

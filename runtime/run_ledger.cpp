@@ -19,13 +19,6 @@ namespace {
 
 constexpr std::string_view kEnding = ".update";
 
-/// Bytes copied at a time.
-constexpr std::size_t kCopy_bytes = std::size_t{1} << 20;
-
-std::int64_t signed_of(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 /// The number in the name of a kept update; 0: it is none.
 std::uint64_t number_of(const std::filesystem::path& file) {
   if (file.extension() != kEnding) return 0;
@@ -33,18 +26,6 @@ std::uint64_t number_of(const std::filesystem::path& file) {
   if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18)
     return 0;
   return std::stoull(digits);
-}
-
-Result<void> copy_to(const ByteSource& source, const std::filesystem::path& path) {
-  auto file = AtomicFile::create(path);
-  if (!file) return tl::unexpected(file.error());
-  auto buffer = std::vector<std::byte>(std::min<std::uint64_t>(kCopy_bytes, source.size()));
-  for (auto offset = std::uint64_t{0}; offset < source.size(); offset += buffer.size()) {
-    const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), source.size() - offset));
-    if (auto ok = source.read(offset, part); !ok) return ok;
-    if (auto ok = file->write(part); !ok) return ok;
-  }
-  return file->commit();
 }
 
 LedgerUpdate update_of_row(const SqlRow& row) {
@@ -117,7 +98,7 @@ Result<void> RunLedger::keep_files(const LedgerBatch& batch) {
     const auto path = file_of(update.number);
     const auto file = std::dynamic_pointer_cast<const FileSource>(update.blob);
     if (file && file->keep_as(path)) continue;
-    if (auto ok = copy_to(*update.blob, path); !ok) return ok;
+    if (auto ok = write_atomically(path, *update.blob); !ok) return ok;
   }
   return flush_folder(folder_);
 }
@@ -127,15 +108,13 @@ Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batc
     if (auto ok = insert_update(database, update); !ok) return ok;
   }
   for (const auto& update : batch.accepted) {
-    if (!options_.keep_updates) {
-      if (auto ok = insert_update(database, update.record); !ok) return ok;
-      continue;
+    auto entry = std::optional<LedgerEntry>();
+    if (options_.keep_updates) {
+      const auto hash = update.hash != 0 ? Result<std::uint64_t>(update.hash) : hash_of(*update.blob);
+      if (!hash) return tl::unexpected(hash.error());
+      entry = LedgerEntry{update.number, update.divisor, *hash};
     }
-    auto hash = update.hash != 0 ? Result<std::uint64_t>(update.hash) : hash_of(*update.blob);
-    if (!hash) return tl::unexpected(hash.error());
-    if (auto ok = insert_accepted(database, update, *hash); !ok) return ok;
-  }
-  for (const auto& update : batch.accepted) {
+    if (auto ok = insert_update(database, update.record, entry); !ok) return ok;
     if (auto ok = database.run("DELETE FROM leases WHERE client = ? AND task = ?",
                                {std::int64_t{update.record.client}, signed_of(update.record.task)});
         !ok)
@@ -143,9 +122,9 @@ Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batc
   }
   if (!options_.keep_updates) return {};
   for (const auto& closing : batch.closings) {
-    if (auto ok =
-            database.run("INSERT OR IGNORE INTO closings (version, last_number, divisor) VALUES (?, ?, ?)",
-                         {signed_of(closing.version), signed_of(closing.last_number), closing.divisor});
+    if (auto ok = database.run("INSERT INTO closings (version, last_number, divisor) VALUES (?, ?, ?) "
+                               "ON CONFLICT (version) DO NOTHING",
+                               {signed_of(closing.version), signed_of(closing.last_number), closing.divisor});
         !ok)
       return ok;
   }

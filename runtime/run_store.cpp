@@ -10,10 +10,6 @@ namespace fl {
 
 namespace {
 
-std::int64_t signed_of(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 std::string new_run_id() {
   auto entropy = std::random_device();
   auto id = std::string();

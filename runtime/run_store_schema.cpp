@@ -92,10 +92,6 @@ constexpr const char* kLedgerStep = R"(
   ) STRICT;
 )";
 
-std::int64_t signed_of(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 SqlValue optional_value(const std::optional<double>& value) {
   if (value) return *value;
   return nullptr;
@@ -197,30 +193,25 @@ Result<void> insert_version(SqliteDatabase& database, const VersionRecord& versi
 
 // -- Updates and clients --------------------------------------------------------------------------
 
-Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update) {
+Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
+                           const std::optional<LedgerEntry>& entry) {
   static const auto sql = std::string(
       "INSERT INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, weight, "
-      "train_loss, "
-      "train_seconds, norm, bytes, time_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  return database.run(
-      sql, {signed_of(update.task), std::int64_t{update.epoch}, std::int64_t{update.client},
-            signed_of(update.base), signed_of(update.folded_into), std::string(name_of(update.decision)),
-            signed_of(update.samples), signed_of(update.staleness), update.weight, update.train_loss,
-            update.train_seconds, update.norm, signed_of(update.bytes), update.time_s});
-}
-
-Result<void> insert_accepted(SqliteDatabase& database, const LedgerUpdate& update, std::uint64_t hash) {
-  static const auto sql = std::string(
-      "INSERT OR IGNORE INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, "
-      "weight, "
       "train_loss, train_seconds, norm, bytes, time_s, number, divisor, hash, kept) "
-      "VALUES (?, ?, ?, ?, ?, 'none', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)");
-  const auto& record = update.record;
-  return database.run(sql, {signed_of(record.task), std::int64_t{record.epoch}, std::int64_t{record.client},
-                            signed_of(record.base), signed_of(record.folded_into), signed_of(record.samples),
-                            signed_of(record.staleness), record.weight, record.train_loss,
-                            record.train_seconds, record.norm, signed_of(record.bytes), record.time_s,
-                            signed_of(update.number), update.divisor, signed_of(hash)});
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING");
+  const auto in_ledger = [&](auto value) -> SqlValue {
+    if (entry) return value(*entry);
+    return nullptr;
+  };
+  return database.run(
+      sql,
+      {signed_of(update.task), std::int64_t{update.epoch}, std::int64_t{update.client},
+       signed_of(update.base), signed_of(update.folded_into), std::string(name_of(update.decision)),
+       signed_of(update.samples), signed_of(update.staleness), update.weight, update.train_loss,
+       update.train_seconds, update.norm, signed_of(update.bytes), update.time_s,
+       in_ledger([](const LedgerEntry& e) { return signed_of(e.number); }),
+       in_ledger([](const LedgerEntry& e) { return e.divisor; }),
+       in_ledger([](const LedgerEntry& e) { return signed_of(e.hash); }), std::int64_t{entry.has_value()}});
 }
 
 std::string histogram_text(const std::vector<std::uint64_t>& histogram) {

@@ -31,9 +31,17 @@ Result<std::optional<VersionRecord>> newest_version(SqliteDatabase& database);
 std::optional<double> best_accuracy_in(SqliteDatabase& database);
 
 Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version);
-Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update);
-/// With the bytes in a file of their own; one that is there already stays.
-Result<void> insert_accepted(SqliteDatabase& database, const LedgerUpdate& update, std::uint64_t hash);
+
+/// What the ledger adds to the record of an update whose bytes it keeps.
+struct LedgerEntry {
+  std::uint64_t number = 0;
+  double divisor = 0;
+  std::uint64_t hash = 0;
+};
+
+/// An update whose number the ledger has already is left as it is.
+Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
+                           const std::optional<LedgerEntry>& entry = {});
 
 RunState run_state_of(const std::string& name);
 

@@ -20,6 +20,11 @@ namespace fl {
 
 using SqlValue = std::variant<std::nullptr_t, std::int64_t, double, std::string>;
 
+/// SQLite's integers are signed; SqlRow::count gives the number back.
+inline std::int64_t signed_of(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+
 /// One row of an answer, valid during the callback.
 class SqlRow {
  public:

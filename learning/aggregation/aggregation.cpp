@@ -32,6 +32,11 @@ Result<void> check_buffer(const BufferInfo& buffer, const Parameters& sum, const
 
 }  // namespace
 
+AggregationState AggregationState::clone() const {
+  return {model, version, updates_accepted, optimizer_m.clone(), optimizer_v.clone(), buffer_sum.clone(),
+          buffer};
+}
+
 Aggregation::Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial)
     : strategy_(strategy), optimizer_(optimizer, initial->layout()), model_(std::move(initial)) {}
 

@@ -30,6 +30,8 @@ struct AggregationState {
   Parameters optimizer_v;
   Parameters buffer_sum;  ///< empty when buffer.count is 0
   BufferInfo buffer;
+
+  AggregationState clone() const;
 };
 
 /// Folds accepted updates and makes versions. Memory: the model, the sum that becomes the next one and the

@@ -60,7 +60,7 @@ class MemoryStorage final : public RunStorage {
   Result<void> save_snapshot(const AggregationState& state, TaskId next_task) override {
     const auto lock = std::lock_guard(mutex_);
     if (refusal) return tl::unexpected(*refusal);
-    snapshots.push_back({copy_of(state), next_task});
+    snapshots.push_back({state.clone(), next_task});
     return {};
   }
 
@@ -68,7 +68,7 @@ class MemoryStorage final : public RunStorage {
     const auto lock = std::lock_guard(mutex_);
     if (refusal) return tl::unexpected(*refusal);
     if (snapshots.empty()) return std::optional<StoredSnapshot>();
-    return StoredSnapshot{copy_of(snapshots.back().state), snapshots.back().next_task};
+    return StoredSnapshot{snapshots.back().state.clone(), snapshots.back().next_task};
   }
 
   Result<void> commit(const LedgerBatch& batch) override {
@@ -179,16 +179,6 @@ class MemoryStorage final : public RunStorage {
   }
 
  private:
-  static AggregationState copy_of(const AggregationState& state) {
-    return {state.model,
-            state.version,
-            state.updates_accepted,
-            state.optimizer_m.clone(),
-            state.optimizer_v.clone(),
-            state.buffer_sum.clone(),
-            state.buffer};
-  }
-
   std::mutex mutex_;
 };
 

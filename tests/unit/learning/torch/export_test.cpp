@@ -64,10 +64,11 @@ TEST_CASE("an exported model has the layout's names and gives the same answers")
 }
 
 TEST_CASE("an export that cannot be written says so") {
+  const auto folder = ScratchFolder();
   const auto trainer = trainer_of("logistic", {4}, 3);
   const auto written = trainer->export_torchscript(*initial(*trainer), "/nowhere/at/all/model.pt");
   REQUIRE_FALSE(written);
   CHECK(written.error().code == ec::io_failed);
   const auto other = trainer_of("logistic", {5}, 3);
-  CHECK(other->export_torchscript(*initial(*trainer), "/tmp/never").error().code == ec::layout_mismatch);
+  CHECK(other->export_torchscript(*initial(*trainer), folder.path / "never").error().code == ec::layout_mismatch);
 }
