@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/admission.hpp"
 #include "actors/run_storage.hpp"
 #include "learning/aggregation/validation.hpp"
 #include "learning/published_model.hpp"
@@ -100,6 +101,7 @@ using PeersPtr = std::shared_ptr<const Peers>;
 // -- Types that must not leave the process
 // ----------------------------------------------------------------------------
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::AllowListPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ParametersPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublicationPtr)
@@ -189,13 +191,19 @@ using session_actor = caf::typed_actor<
 
 /// The server's only published actor.
 using gateway_actor = caf::typed_actor<
+    /// Before a hello that proves who somebody is (second argument: the actor that will say it); answers with
+    /// what is to be signed, and with the aggregator's own proof (messages/identity.hpp).
+    caf::replies_to<Introduction, caf::actor>::with<Challenge>,
     /// A client (second argument: its client_actor) wants to join; answers with the run's terms and its
     /// session_actor.
     caf::replies_to<Hello, caf::actor>::with<Welcome, caf::actor>,
     /// How the run goes, for `fl_actor_node status`.
     caf::replies_to<status_atom>::with<RunStatus>,
-    /// Ends the run: drain, save, end; answers with what will happen.
-    caf::replies_to<stop_atom>::with<std::string>,
+    /// Ends the run: drain, save, end; answers with what will happen. For who holds the aggregator's key, if
+    /// it has one.
+    caf::replies_to<stop_atom, Proof, caf::actor>::with<std::string>,
+    /// The clients that may join from now on; the sessions of others end.
+    caf::reacts_to<AllowListPtr>,
     /// New handles of the other actors.
     caf::reacts_to<wire_atom, PeersPtr>>;
 

@@ -79,7 +79,11 @@ struct ClientState {
   void on_wire(const PeersPtr& handles);
   void connect();
   void find_gateway();
-  void say_hello();
+  void introduce();
+  Result<Proof> answer(const Challenge& challenge, const Nonce& nonce) const;
+  void say_hello(const Proof& proof);
+  void on_refused(const Error& reason);
+  std::string why_not_reached(const Error& error) const;
   void take_up_spooled();
   void prepare();
   void on_connected();

@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <caf/io/middleman.hpp>
+#include <caf/openssl/manager.hpp>
 #include <set>
 
 #include "actors/client.hpp"
@@ -13,6 +14,9 @@ namespace {
 
 /// Share by which the pause between two attempts varies, so that a thousand clients do not come back at once.
 constexpr double kJitter = 0.5;
+
+/// For a server to take a connection; one that speaks TLS to a client that does not stays silent.
+constexpr auto kConnectTimeout = std::chrono::milliseconds(15'000);
 
 /// Refusals that another attempt will not change.
 bool is_final(ec code) {
@@ -42,15 +46,18 @@ void ClientState::connect() {
   ++life;
   if (peers->gateway) {
     gateway = peers->gateway;
-    say_hello();
+    introduce();
   } else {
     find_gateway();
   }
 }
 
 void ClientState::find_gateway() {
-  const auto middleman = self->system().middleman().actor_handle();
-  self->request(middleman, options.request_timeout, caf::connect_atom_v, options.host, options.port)
+  auto& system = self->system();
+  const auto middleman =
+      options.tls ? system.openssl_manager().actor_handle() : system.middleman().actor_handle();
+  self->request(middleman, std::min(options.request_timeout, kConnectTimeout), caf::connect_atom_v,
+                options.host, options.port)
       .then(
           [this, now = life](const caf::node_id&, const caf::strong_actor_ptr& found,
                              const std::set<std::string>&) {
@@ -61,18 +68,70 @@ void ClientState::find_gateway() {
               return;
             }
             gateway = caf::actor_cast<gateway_actor>(found);
-            say_hello();
+            introduce();
           },
           [this, now = life](const caf::error& error) {
             if (now != life) return;
             disconnect({ec::unreachable, "no aggregator answers at " + options.host + ":" +
-                                             std::to_string(options.port) + " (" + from_caf(error).text +
-                                             ")"});
+                                             std::to_string(options.port) + " (" +
+                                             why_not_reached(from_caf(error)) + ")"});
           });
 }
 
-void ClientState::say_hello() {
-  const auto hello = Hello{kProtocolVersion, FL_VERSION, options.name};
+std::string ClientState::why_not_reached(const Error& error) const {
+  if (options.why_unreachable)
+    if (auto why = options.why_unreachable(); !why.empty()) return why;
+  const auto said_nothing =
+      error.code == ec::unavailable || error.text.find("disconnect_during_handshake") != std::string::npos;
+  if (said_nothing && !options.tls)
+    return "it took the connection, but ended it without a word; an aggregator with TLS does that to a "
+           "client without "
+           "net.tls.*";
+  return error.text;
+}
+
+/// Proves who we are before the hello, where there is something to prove.
+void ClientState::introduce() {
+  if (!options.identity.key && !options.identity.aggregator) {
+    say_hello({});
+    return;
+  }
+  const auto nonce = make_nonce();
+  self->request(gateway, options.request_timeout, Introduction{kProtocolVersion, options.name, nonce},
+                caf::actor_cast<caf::actor>(self))
+      .then(
+          [this, now = life, nonce](const Challenge& challenge) {
+            if (now != life) return;
+            if (auto proof = answer(challenge, nonce))
+              say_hello(*proof);
+            else
+              fail(proof.error());
+          },
+          [this, now = life](const caf::error& error) {
+            if (now == life) on_refused(from_caf(error));
+          });
+}
+
+Result<Proof> ClientState::answer(const Challenge& challenge, const Nonce& nonce) const {
+  const auto transcript = HelloTranscript{options.name, nonce, challenge.nonce, to_string(self->node()),
+                                          to_string(gateway.node())};
+  if (const auto& known = options.identity.aggregator) {
+    if (challenge.key.empty())
+      return fl::fail(ec::hello_refused,
+                      "the aggregator proves no identity, but net.aggregator_key asks for one; it "
+                      "needs its net.identity");
+    if (challenge.key != known->text() ||
+        !known->verifies(transcript.signed_by_server(), challenge.signature))
+      return fl::fail(
+          ec::hello_refused,
+          "this is not the aggregator that net.aggregator_key names: its key is " + challenge.key);
+  }
+  if (!options.identity.key) return Proof();
+  return Proof{challenge.nonce, options.identity.key->sign(transcript.signed_by_client())};
+}
+
+void ClientState::say_hello(const Proof& proof) {
+  const auto hello = Hello{kProtocolVersion, FL_VERSION, options.name, proof};
   self->request(gateway, options.request_timeout, hello, caf::actor_cast<caf::actor>(self))
       .then(
           [this, now = life](const Welcome& terms, const caf::actor& given) {
@@ -98,13 +157,15 @@ void ClientState::say_hello() {
               prepare();
           },
           [this, now = life](const caf::error& error) {
-            if (now != life) return;
-            const auto reason = from_caf(error);
-            if (is_final(reason.code))
-              fail(reason);
-            else
-              disconnect(reason);
+            if (now == life) on_refused(from_caf(error));
           });
+}
+
+void ClientState::on_refused(const Error& reason) {
+  if (is_final(reason.code))
+    fail(reason);
+  else
+    disconnect(reason);
 }
 
 /// What an earlier life of this client finished, but could not deliver.

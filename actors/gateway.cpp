@@ -3,25 +3,42 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <regex>
 #include <set>
 
 #include "actors/crash_report.hpp"
 
 namespace fl {
 
+namespace {
+
+/// A peer can leave the handle of its actor empty.
+Error nobody() {
+  return {ec::hello_refused, "the message does not say which actor it comes from"};
+}
+
+Result<void> check_protocol(std::uint32_t version) {
+  if (version == kProtocolVersion) return {};
+  return fail(ec::protocol_mismatch, "the client speaks protocol " + std::to_string(version) +
+                                         ", the server " + std::to_string(kProtocolVersion) +
+                                         "; run the same release on both");
+}
+
+}  // namespace
+
 caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const caf::actor& client) {
-  static const auto name_form = std::regex("[A-Za-z0-9._-]{1,64}");
   session.chaos->strike_next("gateway", "hello");
   if (!peers) return to_caf({ec::unavailable, "the server is starting"});
-  if (hello.protocol_version != kProtocolVersion)
-    return to_caf({ec::protocol_mismatch,
-                   "the client speaks protocol " + std::to_string(hello.protocol_version) + ", the server " +
-                       std::to_string(kProtocolVersion) + "; run the same release on both"});
-  if (!std::regex_match(hello.name, name_form))
-    return to_caf({ec::hello_refused,
-                   "a client's name has 1 to 64 letters, digits, '.', '_' or '-'; choose another "
-                   "with --name"});
+  if (!client) return to_caf(nobody());
+  if (auto ok = check_protocol(hello.protocol_version); !ok) return to_caf(ok.error());
+  if (!is_client_name(hello.name))
+    return to_caf(
+        {ec::hello_refused,
+         "a client's name has 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '.' or '-'; "
+         "choose another with --name"});
+  if (auto ok = admission.admit(hello.name, hello.proof, ends_of(client), self->clock().now()); !ok) {
+    spdlog::warn("{} is refused: {}", hello.name, ok.error().text);
+    return to_caf(ok.error());
+  }
   auto here = std::set<ClientId>();
   for (const auto& [id, entry] : connected) {
     here.insert(id);
@@ -41,7 +58,7 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
       self->system().spawn(fl::session, session, *id, hello.name, caf::actor_cast<client_actor>(client),
                            caf::actor_cast<caf::actor>(self), peers);
   self->monitor(spawned);
-  connected[*id] = {hello.name, spawned, client.address()};
+  connected[*id] = {hello.name, spawned, client.address(), admission.key_of(hello.name)};
   auto welcome = terms;
   welcome.client = *id;
   spdlog::debug("{} joins as client {} ({})", hello.name, *id, hello.software_version);
@@ -64,23 +81,53 @@ void GatewayState::on_down(const caf::down_msg& down) {
   connected.erase(found);
 }
 
+Admission::Ends GatewayState::ends_of(const caf::actor& client) const {
+  return {to_string(client.address()), to_string(client.node()), to_string(self->node())};
+}
+
+/// Whose key is not on the list any more is sent away; the refusal of its next hello says why.
+void GatewayState::allow(const AllowListPtr& allowed) {
+  admission.allow(allowed);
+  for (const auto& [id, entry] : connected) {
+    if (admission.still_allowed(entry.client_name, entry.key)) continue;
+    spdlog::warn("{} is not on the allow list any more: its session ends", entry.client_name);
+    self->send_exit(entry.session, caf::exit_reason::user_shutdown);
+  }
+}
+
 gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayState> self, Welcome terms,
-                                     SessionOptions session) {
+                                     SessionOptions session, AdmissionOptions admission) {
   self->state.terms = std::move(terms);
+  self->state.admission = Admission(std::move(admission));
   self->state.session = std::move(session);
   end_with_reason_on_exception(self);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });
   return {
+      [self](const Introduction& introduction, const caf::actor& client) -> caf::result<Challenge> {
+        auto& state = self->state;
+        if (!client) return to_caf(nobody());
+        if (auto ok = check_protocol(introduction.protocol_version); !ok) return to_caf(ok.error());
+        auto challenge = state.admission.challenge(introduction, state.ends_of(client), self->clock().now());
+        if (!challenge) return to_caf(challenge.error());
+        return std::move(*challenge);
+      },
       [self](const Hello& hello, const caf::actor& client) { return self->state.welcome(hello, client); },
       [self](status_atom) -> caf::result<RunStatus> {
         if (!self->state.peers) return to_caf({ec::unavailable, "the server is starting"});
         return self->delegate(self->state.peers->metrics, status_atom_v);
       },
-      [self](stop_atom) -> caf::result<std::string> {
-        if (!self->state.peers) return to_caf({ec::unavailable, "the server is starting"});
+      [self](stop_atom, const Proof& proof, const caf::actor& owner) -> caf::result<std::string> {
+        auto& state = self->state;
+        if (!state.peers) return to_caf({ec::unavailable, "the server is starting"});
+        if (!owner) return to_caf(nobody());
+        if (auto ok = state.admission.admit_owner(proof, state.ends_of(owner), self->clock().now()); !ok) {
+          spdlog::warn("somebody may not stop the run: {}", ok.error().text);
+          return to_caf(ok.error());
+        }
         caf::anon_send(self->state.peers->node, stop_atom_v);
         return std::string("the run is being drained and saved; go on later with --resume");
       },
+      [self](const AllowListPtr& allowed) { self->state.allow(allowed); },
       [self](wire_atom, const PeersPtr& peers) {
         self->state.peers = peers;
         for (const auto& [id, entry] : self->state.connected) self->send(entry.session, wire_atom_v, peers);

@@ -17,11 +17,13 @@ struct GatewayState {
     std::string client_name;
     local_session_actor session;
     caf::actor_addr client;
+    std::optional<PublicKey> key;  ///< that it proved to have; none: nobody asked
   };
 
   gateway_actor::pointer self = nullptr;
   Welcome terms;  ///< of the run; `client` is filled in for each
   SessionOptions session;
+  Admission admission{AdmissionOptions()};
   PeersPtr peers;
   std::map<ClientId, Connected> connected;
 
@@ -29,9 +31,11 @@ struct GatewayState {
 
   caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
   void on_down(const caf::down_msg& down);
+  void allow(const AllowListPtr& allowed);
+  Admission::Ends ends_of(const caf::actor& client) const;
 };
 
 gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayState> self, Welcome terms,
-                                     SessionOptions session);
+                                     SessionOptions session, AdmissionOptions admission);
 
 }  // namespace fl

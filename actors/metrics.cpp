@@ -130,6 +130,10 @@ double MetricsState::remaining_s() const {
 RunStatus MetricsState::status() const {
   auto status = RunStatus();
   status.state = phase;
+  if (!has_model)
+    status.not_ready = "the model is being loaded";
+  else if (stopped_at_s)
+    status.not_ready = "the run is being ended";
   status.strategy = options.strategy;
   status.version = newest.version;
   status.max_versions = options.goals.max_versions;
@@ -194,6 +198,7 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
       [self](skip_atom, Version first, Version last) { self->state.on_skip(first, last); },
       [self](restore_atom, Version version, bool went_back) {
         if (went_back) self->state.restore(version);
+        self->state.has_model = true;
         self->state.newest.version = version;
         self->state.version_at_begin = version;
       },

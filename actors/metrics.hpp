@@ -47,6 +47,7 @@ struct MetricsState {
   std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
+  bool has_model = false;  ///< the aggregator stands
   Roster roster;
   TimePoint roster_at;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds

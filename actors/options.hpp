@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,12 +52,21 @@ class ClientSpool {
   virtual void clear() = 0;
 };
 
+/// How a client proves who it is, and whom it trusts.
+struct ClientIdentity {
+  std::optional<SigningKey> key;        ///< none: it cannot prove its name
+  std::optional<PublicKey> aggregator;  ///< the only one it talks to; none: any
+};
+
 /// One client.
 struct ClientOptions {
   std::string name;        ///< unique in the federation
   bool in_process = true;  ///< models and updates are shared by pointer, not sent in chunks
   std::string host;        ///< of the aggregator, when not in_process
   std::uint16_t port = 4242;
+  bool tls = false;  ///< connect with CAF's OpenSSL module, which must be loaded
+  ClientIdentity identity;
+  std::function<std::string()> why_unreachable;  ///< what the transport found out meanwhile; may be empty
   double speed = 1;    ///< multiplies the task's time: 10 takes ten times as long; on the real clock the
                        ///< difference is waited
   double dropout = 0;  ///< probability that a task is given up, in [0, 1)

@@ -10,7 +10,8 @@ namespace fl {
 
 /// One moment of a run.
 struct RunStatus {
-  std::string state;  ///< "waiting for clients", "training", "stopping", "finished"
+  std::string state;      ///< "waiting for clients", "training", "stopping", "finished"
+  std::string not_ready;  ///< why no client can be given work now; empty: one can
   std::string strategy;
   Version version = 0;
   Version max_versions = 0;
@@ -37,7 +38,7 @@ struct RunStatus {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RunStatus& x) {
-  return f(x.state, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates,
+  return f(x.state, x.not_ready, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates,
            x.updates_rejected, x.updates_per_s, x.staleness_mean, x.accuracy, x.loss, x.best_accuracy,
            x.train_loss, x.clients_training, x.clients_waiting, x.clients_lost, x.elapsed_s, x.remaining_s,
            x.waited_for, x.waited_s, x.bytes_up, x.bytes_down, x.restarts);

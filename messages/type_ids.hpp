@@ -33,6 +33,9 @@ inline void inspect(caf::detail::stringification_inspector& f, Bytes& x) {
 CAF_BEGIN_TYPE_ID_BLOCK(fl_messages, caf::first_custom_type_id)
 
 CAF_ADD_TYPE_ID(fl_messages, (fl::Bytes))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Introduction))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Challenge))
+CAF_ADD_TYPE_ID(fl_messages, (fl::Proof))
 CAF_ADD_TYPE_ID(fl_messages, (fl::Hello))
 CAF_ADD_TYPE_ID(fl_messages, (fl::Welcome))
 CAF_ADD_TYPE_ID(fl_messages, (fl::Ready))

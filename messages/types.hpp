@@ -7,6 +7,7 @@
 
 #include "messages/bytes.hpp"
 #include "messages/errors.hpp"
+#include "messages/identity.hpp"
 #include "messages/ids.hpp"
 #include "messages/training.hpp"
 
@@ -17,6 +18,7 @@ struct Hello {
   std::uint32_t protocol_version = kProtocolVersion;
   std::string software_version;  ///< for the log only
   std::string name;              ///< unique in the federation: 1 to 64 of [A-Za-z0-9._-]
+  Proof proof;                   ///< that it is who it says; empty when the client has no identity
 };
 
 /// How `data.*` is divided among the clients; see learning/data/partition.hpp.
@@ -132,7 +134,7 @@ struct UpdateInfo {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Hello& x) {
-  return f(x.protocol_version, x.software_version, x.name);
+  return f(x.protocol_version, x.software_version, x.name, x.proof);
 }
 
 template <class Inspector>

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <caf/io/all.hpp>
+#include <caf/openssl/all.hpp>
 #include <thread>
 
 #include "messages/type_ids.hpp"
+#include "runtime/tls_watch.hpp"
 
 namespace fl {
 
@@ -29,6 +31,14 @@ NodeSystemConfig::NodeSystemConfig(const NetOptions& net, bool networked) {
   set("scheduler.max-threads", std::max<std::size_t>(kMinThreads, std::thread::hardware_concurrency()));
   if (!networked) return;
   load<caf::io::middleman>();
+  if (net.tls()) {
+    watch_tls();
+    load<caf::openssl::manager>();
+    // Read for each connection, so that renewed files are used without a restart.
+    openssl_certificate = net.tls_certificate.string();
+    openssl_key = net.tls_key.string();
+    openssl_cafile = net.tls_ca.string();
+  }
   set("middleman.heartbeat-interval", std::chrono::duration_cast<caf::timespan>(net.heartbeat));
   set("middleman.connection-timeout", std::chrono::duration_cast<caf::timespan>(net.connection_timeout));
 }

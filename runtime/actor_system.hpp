@@ -10,7 +10,7 @@ namespace fl {
 
 class NodeSystemConfig : public caf::actor_system_config {
  public:
-  /// `networked`: with the middleman.
+  /// `networked`: with the middleman, and with TLS where net.tls.* say so.
   NodeSystemConfig(const NetOptions& net, bool networked);
 };
 

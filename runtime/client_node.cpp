@@ -12,11 +12,14 @@
 #include "runtime/actor_system.hpp"
 #include "runtime/client_speeds.hpp"
 #include "runtime/client_spool.hpp"
+#include "runtime/credentials.hpp"
 #include "runtime/network.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/roles.hpp"
 #include "runtime/run_folder.hpp"
+#include "runtime/service_notifier.hpp"
 #include "runtime/summary.hpp"
+#include "runtime/tls_watch.hpp"
 #include "runtime/workbench.hpp"
 
 namespace fl {
@@ -50,6 +53,11 @@ std::string default_name() {
   for (auto& letter : name)
     if (std::isalnum(static_cast<unsigned char>(letter)) == 0 && letter != '.' && letter != '_') letter = '-';
   return name.substr(name.size() > 64 ? name.size() - 64 : 0);
+}
+
+std::string name_of(const CommandLine& command_line, const Config& config) {
+  if (!command_line.name.empty()) return command_line.name;
+  return config.client_name.empty() ? default_name() : config.client_name;
 }
 
 std::vector<ChildSpec> client_children(const Config& config, const ClientOptions& client_options,
@@ -115,6 +123,8 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   };
   const auto begun = std::chrono::steady_clock::now();
   if (auto ok = check_plaintext(command_line.join.host, config.net); !ok) return refuse(ok.error());
+  auto credentials = load_credentials(config.net);
+  if (!credentials) return refuse(credentials.error());
   auto chaos = Chaos::parse(config.chaos_crash);
   if (!chaos) return refuse(chaos.error());
   auto folder = std::optional<RunFolder>();
@@ -125,10 +135,13 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   }
 
   auto options = config.client_options();
-  options.name = command_line.name.empty() ? default_name() : command_line.name;
+  options.name = name_of(command_line, config);
   options.in_process = false;
   options.host = command_line.join.host;
   options.port = command_line.join.port.value_or(config.net.port);
+  options.tls = config.net.tls();
+  options.identity = {credentials->identity, credentials->aggregator};
+  if (options.tls) options.why_unreachable = take_tls_failure;
   if (folder && config.client_spool != "never") {
     auto spool = FileSpool::open(folder->path(), config.client_spool == "always");
     if (!spool) return refuse(spool.error());
@@ -150,7 +163,9 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
     spdlog::error("{}", to_string(started.error()));
     return ExitCode::failed;
   }
-  const auto end = inbox.wait_for_end([](const RunStatus&) {});
+  auto service = ServiceNotifier();
+  const auto end = inbox.wait_for_end([](const RunStatus&) {}, [&] { service.alive(true, "taking part"); });
+  service.stopping(end.reason);
   const auto seconds = Seconds(std::chrono::steady_clock::now() - begun).count();
   const auto summary = summary_of(inbox, end, options.name, seconds);
   inbox.stop(supervising);

@@ -58,12 +58,10 @@ Result<HostPort> parse_host_port(std::string_view text) {
 
 namespace {
 
-constexpr std::size_t kMaxNameLength = 64;
-
 /// What CLI11 fills in.
 struct Options {
   std::string role;
-  std::string config;
+  std::vector<std::string> configs;
   std::vector<std::string> sets;
   std::string out;
   bool resume = false;
@@ -78,6 +76,8 @@ struct Options {
   std::string target;
   std::string until;
   std::string without;
+  std::string keys_folder = ".";
+  int days = 0;
 };
 
 CommandLineEnd usage_error(const std::string& text) {
@@ -95,7 +95,7 @@ tl::expected<Setting, CommandLineEnd> parse_set(const std::string& text) {
 /// --config, --set and the options that are short for a setting, which win over --set.
 tl::expected<ConfigSources, CommandLineEnd> sources_of(const Options& options) {
   auto sources = ConfigSources();
-  if (!options.config.empty()) sources.file = options.config;
+  sources.files.assign(options.configs.begin(), options.configs.end());
   for (const auto& text : options.sets) {
     auto setting = parse_set(text);
     if (!setting) return tl::unexpected(setting.error());
@@ -119,12 +119,6 @@ struct RoleOption {
   std::string_view option;
   std::string_view roles;
 };
-
-bool is_name(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxNameLength &&
-         std::all_of(name.begin(), name.end(),
-                     [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '_' || c == '-'; });
-}
 
 tl::expected<CommandLine, CommandLineEnd> run_command(const Options& options) {
   auto command = CommandLine();
@@ -153,10 +147,11 @@ tl::expected<CommandLine, CommandLineEnd> run_command(const Options& options) {
     auto address = parse_host_port(options.join);
     if (!address) return tl::unexpected(usage_error("--join: " + address.error().text));
     command.join = *address;
-    if (!options.name.empty() && !is_name(options.name))
-      return tl::unexpected(
-          usage_error("--name \"" + options.name +
-                      "\": a name has 1 to 64 letters, digits, dots, dashes and underscores"));
+    if (!options.name.empty() && !is_client_name(options.name))
+      return tl::unexpected(usage_error(
+          "--name \"" + options.name +
+          "\": a name has 1 to 64 letters, digits, dots, dashes and underscores, and does not begin with a "
+          "dot or a dash"));
   }
   if (options.resume && options.out.empty())
     return tl::unexpected(usage_error("--resume needs --out DIR, the folder of the run to go on with"));
@@ -195,7 +190,10 @@ tl::expected<CommandLine, CommandLineEnd> replay_command(const Options& options)
 }
 
 void add_settings(CLI::App& app, Options& options) {
-  app.add_option("--config", options.config, "TOML file with settings");
+  app.add_option("--config", options.configs, "TOML file with settings; may be repeated, later ones win")
+      ->type_name("FILE")
+      ->take_all()
+      ->expected(1);
   app.add_option("--set", options.sets, "one setting; wins over the file")
       ->type_name("KEY=VALUE")
       ->take_all()
@@ -228,7 +226,23 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   add_role_options(app, options);
   auto* const status = app.add_subcommand("status");
   auto* const stop = app.add_subcommand("stop");
-  for (auto* const command : {status, stop}) command->add_option("target", options.target)->required();
+  auto* const health = app.add_subcommand("health");
+  for (auto* const command : {status, health, stop}) {
+    command->add_option("target", options.target)->required();
+    add_settings(*command, options);
+  }
+  auto* const keys = app.add_subcommand("keys");
+  auto* const keys_init = keys->add_subcommand("init");
+  keys_init->add_option("folder", options.keys_folder)->required();
+  auto* const keys_client = keys->add_subcommand("client");
+  auto* const keys_revoke = keys->add_subcommand("revoke");
+  for (auto* const command : {keys_client, keys_revoke}) {
+    command->add_option("name", options.name)->required();
+    command->add_option("--dir", options.keys_folder);
+  }
+  for (auto* const command : {keys_init, keys_client})
+    command->add_option("--days", options.days)->check(CLI::Range(1, 36500));
+  keys->require_subcommand(1);
   auto* const replay = app.add_subcommand("replay");
   replay->add_option("target", options.target)->required();
   replay->add_option("--until", options.until);
@@ -254,10 +268,21 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   if (*show) return config_command(options, Action::config_show);
   if (*defaults) return config_command(options, Action::config_default);
   if (*docs) return config_command(options, Action::config_docs);
-  if (*status || *stop) {
+  if (*status || *health || *stop) {
+    auto command = config_command(options, *status   ? Action::status
+                                           : *health ? Action::health
+                                                     : Action::stop);
+    if (command) command->target = options.target;
+    return command;
+  }
+  if (*keys) {
     auto command = CommandLine();
-    command.action = *status ? Action::status : Action::stop;
-    command.target = options.target;
+    command.action = *keys_init     ? Action::keys_init
+                     : *keys_client ? Action::keys_client
+                                    : Action::keys_revoke;
+    command.target = options.keys_folder;
+    command.name = options.name;
+    command.days = options.days;
     return command;
   }
   if (*replay) return replay_command(options);
@@ -266,10 +291,10 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
 
 Result<Config> load_config(const CommandLine& command_line) {
   auto sources = command_line.config;
-  if (command_line.resume && !sources.file && command_line.out) {
+  if (command_line.resume && sources.files.empty() && command_line.out) {
     auto error = std::error_code();
     const auto stored = *command_line.out / "config.toml";
-    if (std::filesystem::exists(stored, error)) sources.file = stored;
+    if (std::filesystem::exists(stored, error)) sources.files = {stored};
   }
   auto config = load_config(sources);
   if (config && config->store.durability == "auto")

@@ -29,8 +29,12 @@ std::string_view to_string(Role role);
 enum class Action : std::uint8_t {
   run,             ///< a role
   status,          ///< how the run at `target` goes
+  health,          ///< whether the run at `target` can give work
   stop,            ///< end the run at `target`
   replay,          ///< make the model of the run at `target` again
+  keys_init,       ///< make a federation's keys in `target`
+  keys_client,     ///< make keys for the client `name` in `target`
+  keys_revoke,     ///< take the client `name` off the allow list in `target`
   config_show,     ///< print the settings as resolved
   config_default,  ///< print configs/default.toml
   config_docs,     ///< print docs/configuration.md
@@ -54,9 +58,11 @@ struct CommandLine {
       config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
   std::optional<std::filesystem::path> out;
   bool resume = false;
-  HostPort join;                 ///< of a client: its aggregator
-  std::string name;              ///< of a client; empty: not given
-  std::string target;            ///< of status and stop: RUN_DIR or HOST[:PORT]; of replay: RUN_DIR
+  HostPort join;     ///< of a client: its aggregator
+  std::string name;  ///< of a client; empty: not given
+  std::string
+      target;    ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay: RUN_DIR; of keys: DIR
+  int days = 0;  ///< of keys: how long certificates hold; 0: not given
   std::optional<Version> until;  ///< of replay
   std::string without;           ///< of replay: a client's name or index
 };

@@ -59,11 +59,15 @@ struct NetOptions {
   Seconds reconnect{0};                               ///< how long a client keeps trying; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
-  std::string tls_certificate;
-  std::string tls_key;
-  std::string tls_ca;
-  std::string identity;
-  std::string allow_list;
+  std::filesystem::path tls_certificate;
+  std::filesystem::path tls_key;
+  std::filesystem::path tls_ca;
+  std::filesystem::path identity;
+  std::filesystem::path allow_list;
+  std::string aggregator_key;  ///< PublicKey::text; empty: a client talks to any aggregator
+
+  /// Certificate, key and CA are given; they go together.
+  bool tls() const { return !tls_certificate.empty(); }
 };
 
 struct SimulateOptions {
@@ -96,6 +100,7 @@ struct Config {
   StoreOptions store;
   NetOptions net;
   SimulateOptions simulate;
+  std::string client_name;               ///< of a client; empty: made from the host's name
   std::string client_spool = "auto";     ///< "auto" | "always" | "never"
   std::vector<std::string> chaos_crash;  ///< "ACTOR@MOMENT=N"
   SupervisionOptions supervision;
@@ -125,7 +130,7 @@ struct Setting {
 
 /// Where the settings of a node come from; later ones win over earlier.
 struct ConfigSources {
-  std::optional<std::filesystem::path> file;
+  std::vector<std::filesystem::path> files;
   std::vector<Setting> settings;
 };
 
@@ -133,8 +138,9 @@ struct ConfigSources {
 /// is valid.
 Result<Config> load_config(const ConfigSources& sources);
 
-/// The same for TOML in memory; `name` stands for the file in messages.
-Result<Config> parse_config(std::string_view toml, const std::string& name,
+/// The same for TOML in memory; `name` stands for the file in messages, and its folder is where the paths in
+/// it begin.
+Result<Config> parse_config(std::string_view toml, const std::filesystem::path& name,
                             const std::vector<Setting>& settings = {});
 
 /// The defaults, resolved.

@@ -39,8 +39,8 @@ std::vector<ConfigKey> net_keys() {
           .says("TCP port of the aggregator; clients use it where --join names none. 0: any free one, for "
                 "tests."),
       key("net.bind", FL_CONFIG_MEMBER(net.bind))
-          .says("Address on which the aggregator listens. Anything but loopback needs net.allow_plaintext "
-                "for now."),
+          .says("Address on which the aggregator listens. Anything but loopback needs net.tls.*, or "
+                "net.allow_plaintext."),
       key("net.allow_plaintext", FL_CONFIG_MEMBER(net.allow_plaintext))
           .says("Accept connections without TLS from other machines. Whoever reaches the port can then read "
                 "and disturb the "
@@ -69,25 +69,38 @@ std::vector<ConfigKey> net_keys() {
           .in(between(0.001, 3600))
           .says("Longest wait between two attempts, in seconds."),
       key("net.identity", FL_CONFIG_MEMBER(net.identity))
-          .default_only()
-          .says("File with this node's Ed25519 key."),
+          .is_path()
+          .says("File with this node's secret Ed25519 key, made by `fl_actor_node keys`. A client proves its "
+                "name with "
+                "it, an aggregator that it is the one meant."),
       key("net.allow_list", FL_CONFIG_MEMBER(net.allow_list))
-          .default_only()
-          .says("File with the public keys of the clients that may join."),
+          .is_path()
+          .says("Of an aggregator: file with the name and public key of each client that may join. Read "
+                "again at "
+                "SIGHUP. Empty: everyone who can connect may join under any name."),
+      key("net.aggregator_key", FL_CONFIG_MEMBER(net.aggregator_key))
+          .says(
+              "Of a client: the public key of the only aggregator that it talks to, in Base64. Empty: any."),
       key("net.tls.certificate", FL_CONFIG_MEMBER(net.tls_certificate))
-          .default_only()
-          .says("PEM file with this node's certificate."),
+          .is_path()
+          .says("PEM file with this node's certificate. Certificate, key and ca go together and turn TLS on; "
+                "both "
+                "sides must present a certificate of the same authority."),
       key("net.tls.key", FL_CONFIG_MEMBER(net.tls_key))
-          .default_only()
-          .says("PEM file with the certificate's private key."),
+          .is_path()
+          .says("PEM file with the certificate's private key, readable for its owner only."),
       key("net.tls.ca", FL_CONFIG_MEMBER(net.tls_ca))
-          .default_only()
+          .is_path()
           .says("PEM file with the federation's own certificate authority."),
   };
 }
 
 std::vector<ConfigKey> process_keys() {
   return {
+      key("client.name", FL_CONFIG_MEMBER(client_name))
+          .says("Name of a client where --name gives none: 1 to 64 letters, digits, dots, dashes and "
+                "underscores. Empty: "
+                "made from the host's name."),
       key("client.spool", FL_CONFIG_MEMBER(client_spool))
           .one_of({"auto", "always", "never"})
           .says("Whether a client keeps its finished update in the folder given with --out until the server "

@@ -163,10 +163,17 @@ Result<void> check_available(const GivenValue& given) {
 
 namespace {
 
+void set_base(GivenValue& value, const std::filesystem::path& folder) {
+  if (!value.key->path) return;
+  auto& text = std::get<std::string>(value.value);
+  if (!text.empty()) text = std::filesystem::absolute(folder / text).lexically_normal().string();
+}
+
 Result<Config> apply(std::vector<GivenValue> values, const std::vector<Setting>& settings) {
   for (const auto& setting : settings) {
     auto value = read_setting(setting);
     if (!value) return tl::unexpected(value.error());
+    set_base(*value, {});
     values.push_back(std::move(*value));
   }
   auto last = std::vector<GivenValue>();
@@ -184,26 +191,43 @@ Result<Config> apply(std::vector<GivenValue> values, const std::vector<Setting>&
   return config;
 }
 
+/// The values of a file, with its paths made absolute: they are meant from its folder on.
+Result<std::vector<GivenValue>> read_values(std::string_view toml, const std::filesystem::path& file) {
+  auto values = read_toml(toml, file.string());
+  if (!values) return values;
+  for (auto& value : *values) set_base(value, file.parent_path());
+  return values;
+}
+
+Result<std::vector<GivenValue>> read_file(const std::filesystem::path& path) {
+  const auto refuse = [&](const std::string& why) {
+    return fail(ec::bad_config, "cannot read the configuration " + path.string() + ": " + why);
+  };
+  auto error = std::error_code();
+  if (std::filesystem::is_directory(path, error)) return refuse("it is a folder");
+  auto file = std::ifstream(path, std::ios::binary);
+  if (!file) return refuse(std::strerror(errno));
+  return read_values(std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()),
+                     path);
+}
+
 }  // namespace
 
-Result<Config> parse_config(std::string_view toml, const std::string& name,
+Result<Config> parse_config(std::string_view toml, const std::filesystem::path& name,
                             const std::vector<Setting>& settings) {
-  auto values = read_toml(toml, name);
+  auto values = read_values(toml, name);
   if (!values) return tl::unexpected(values.error());
   return apply(std::move(*values), settings);
 }
 
 Result<Config> load_config(const ConfigSources& sources) {
-  if (!sources.file) return apply({}, sources.settings);
-  const auto refuse = [&](const std::string& why) {
-    return fail(ec::bad_config, "cannot read the configuration " + sources.file->string() + ": " + why);
-  };
-  auto error = std::error_code();
-  if (std::filesystem::is_directory(*sources.file, error)) return refuse("it is a folder");
-  auto file = std::ifstream(*sources.file, std::ios::binary);
-  if (!file) return refuse(std::strerror(errno));
-  const auto toml = std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-  return parse_config(toml, sources.file->string(), sources.settings);
+  auto all = std::vector<GivenValue>();
+  for (const auto& file : sources.files) {
+    auto values = read_file(file);
+    if (!values) return tl::unexpected(values.error());
+    all.insert(all.end(), std::make_move_iterator(values->begin()), std::make_move_iterator(values->end()));
+  }
+  return apply(std::move(all), sources.settings);
 }
 
 Config default_config() {

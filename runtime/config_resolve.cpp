@@ -127,11 +127,24 @@ bool is_loopback(const std::string& address) {
 
 Result<void> check_node(const Config& config, const Origins& origins) {
   const auto& net = config.net;
-  if (!is_loopback(net.bind) && !net.allow_plaintext)
-    return origins.refuse({"net.bind", "net.allow_plaintext"},
-                          "net.bind = \"" + net.bind +
-                              "\" would listen to other machines without encryption; set "
-                              "net.allow_plaintext = true if you trust the network");
+  if (net.tls_certificate.empty() != net.tls_key.empty() || net.tls_key.empty() != net.tls_ca.empty())
+    return origins.refuse(
+        {"net.tls.certificate", "net.tls.key", "net.tls.ca"},
+        "net.tls.certificate, net.tls.key and net.tls.ca go together: give all three or none");
+  if (!is_loopback(net.bind) && !net.tls() && !net.allow_plaintext)
+    return origins.refuse(
+        {"net.bind", "net.allow_plaintext"},
+        "net.bind = \"" + net.bind +
+            "\" would listen to other machines without encryption; make keys with `fl_actor_node "
+            "keys init DIR` and use --config DIR/aggregator.toml, or set net.allow_plaintext = true "
+            "if you trust the network");
+  if (!net.aggregator_key.empty())
+    if (const auto key = PublicKey::parse(net.aggregator_key); !key)
+      return origins.refuse({"net.aggregator_key"}, "net.aggregator_key: " + key.error().text);
+  if (!config.client_name.empty() && !is_client_name(config.client_name))
+    return origins.refuse({"client.name"}, "client.name = \"" + config.client_name +
+                                               "\": a name has 1 to 64 letters, digits, dots, dashes and "
+                                               "underscores, and does not begin with a dot or a dash");
   if (net.backoff_min > net.backoff_max)
     return origins.refuse({"net.backoff_min_s", "net.backoff_max_s"},
                           "net.backoff_min_s is above net.backoff_max_s");

@@ -94,6 +94,11 @@ ConfigKey&& ConfigKey::makes_the_run() && {
   return std::move(*this);
 }
 
+ConfigKey&& ConfigKey::is_path() && {
+  path = true;
+  return std::move(*this);
+}
+
 // -- The table ------------------------------------------------------------------------------------
 
 const std::vector<ConfigKey>& config_keys() {

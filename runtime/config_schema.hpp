@@ -65,8 +65,9 @@ struct ConfigKey {
   std::vector<std::string> choices;  ///< empty: any text
   std::vector<std::string> later;    ///< choices that this version refuses
   bool only_default = false;         ///< this version refuses any other value
-  bool identity = false;             ///< part of what makes two runs the same
-  std::string default_note;          ///< what the default follows from, if it is not a constant
+  bool path = false;         ///< of a file or folder; a relative one begins where the value was written
+  bool identity = false;     ///< part of what makes two runs the same
+  std::string default_note;  ///< what the default follows from, if it is not a constant
 
   std::function<ConfigValue(const Config&)> get;
   std::function<void(Config&, const ConfigValue&)> set;  ///< of a value of `type` within range and choices
@@ -78,6 +79,7 @@ struct ConfigKey {
   ConfigKey&& one_of(std::vector<std::string> allowed, std::vector<std::string> not_yet = {}) &&;
   ConfigKey&& default_only() &&;
   ConfigKey&& makes_the_run() &&;
+  ConfigKey&& is_path() &&;
 
   /// The part before the last dot.
   std::string section() const { return name.substr(0, name.rfind('.')); }

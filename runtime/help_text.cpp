@@ -12,7 +12,9 @@ Usage:
   fl_actor_node --role aggregator [--config FILE] [--set KEY=VALUE]... [--out DIR] [--resume] [--seed N]
                                   [--bind ADDR] [--port N]
   fl_actor_node --role client --join HOST[:PORT] [--name NAME] [--config FILE] [--set KEY=VALUE]... [--out DIR]
+  fl_actor_node keys init DIR | client NAME [--dir DIR] | revoke NAME [--dir DIR]   certificates and identities
   fl_actor_node status RUN_DIR|HOST[:PORT]        how a run goes
+  fl_actor_node health RUN_DIR|HOST[:PORT]        "ready" and exit code 0 when clients can be given work, else why not
   fl_actor_node stop   RUN_DIR|HOST[:PORT]        end a run: what is under way is saved
   fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
@@ -25,12 +27,17 @@ Examples:
     fl_actor_node --role aggregator --set clients.count=2 --out runs/first
     fl_actor_node --role client --join 127.0.0.1:4242 --name alice
     fl_actor_node --role client --join 127.0.0.1:4242 --name bob
+  Across machines: keys for everyone, then one configuration each
+    fl_actor_node keys init keys && fl_actor_node keys client alice --dir keys
+    fl_actor_node --role aggregator --config run.toml --config keys/aggregator.toml --out runs/first
+    fl_actor_node --role client --join HOST --config alice.toml     (on her machine, with the files it names)
   After a crash or Ctrl-C, go on; nothing that a client was told is lost
     fl_actor_node --role aggregator --out runs/first --resume
 
 Options:
   --role ROLE        simulate: all in one process; aggregator: owns the model; client: trains
-  --config FILE      settings in TOML; without it the defaults, which configs/default.toml explains
+  --config FILE      settings in TOML, may be repeated, later ones win; without it the defaults, which
+                     configs/default.toml explains
   --set KEY=VALUE    one setting, may be repeated, wins over the file: --set train.epochs=2
   --out DIR          folder of the run (default: runs/<UTC time>-<role>); holds metrics.jsonl, summary.json, the model
                      (model.safetensors, model.pt), config.toml and checkpoints/

@@ -6,6 +6,7 @@
 #include "learning/memory_policy.hpp"
 #include "runtime/command_line.hpp"
 #include "runtime/config.hpp"
+#include "runtime/keys_command.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/remote_control.hpp"
 #include "runtime/replay_command.hpp"
@@ -26,6 +27,9 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
   }
   if (command_line.action == Action::replay)
     return fl::replay_run({command_line.target, command_line.until, command_line.without});
+  if (command_line.action == Action::keys_init || command_line.action == Action::keys_client ||
+      command_line.action == Action::keys_revoke)
+    return fl::run_keys_command(command_line);
   const auto config = fl::load_config(command_line);
   if (!config) {
     spdlog::error("{}", config.error().text);
@@ -38,6 +42,8 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
   switch (command_line.action) {
     case Action::status:
       return fl::show_status(command_line.target, config->net);
+    case Action::health:
+      return fl::show_health(command_line.target, config->net);
     case Action::stop:
       return fl::stop_run(command_line.target, config->net);
     case Action::config_show:

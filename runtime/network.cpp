@@ -61,12 +61,13 @@ Result<ResolvedHost> resolve(const std::string& host) {
 Result<void> check_plaintext(const std::string& host, const NetOptions& net) {
   auto resolved = resolve(host);
   if (!resolved) return tl::unexpected(resolved.error());
-  if (resolved->loopback) return {};
+  if (resolved->loopback || net.tls()) return {};
   if (!net.allow_plaintext)
-    return fail(ec::bad_config, "\"" + host +
-                                    "\" is not a loopback address, and connections are not encrypted yet: "
-                                    "models and updates would travel in plain text. In a network you trust "
-                                    "say net.allow_plaintext = true on every node");
+    return fail(ec::bad_config,
+                "\"" + host +
+                    "\" is not a loopback address, and without net.tls.* models and updates "
+                    "would travel in plain text. Make keys with `fl_actor_node keys init DIR`, or, in "
+                    "a network you trust, say net.allow_plaintext = true on every node");
   spdlog::warn(
       "net.allow_plaintext: models and updates travel unencrypted, and anyone who reaches {} may join", host);
   return {};

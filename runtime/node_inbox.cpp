@@ -50,13 +50,16 @@ void NodeInbox::take_news(std::chrono::milliseconds time) {
                    },
                    caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
     if (heard) first = true;
+    if (reload_ && take_reload_request()) reload_();
     if (interrupted() && !end_) end_ = RunEnd{RunEnd::Kind::interrupted, "interrupted by a signal"};
     if (end_ && !heard) return;
   }
 }
 
-RunEnd NodeInbox::wait_for_end(const std::function<void(const RunStatus&)>& show) {
+RunEnd NodeInbox::wait_for_end(const std::function<void(const RunStatus&)>& show,
+                               const std::function<void()>& alive) {
   while (!end_) {
+    if (alive) alive();
     if (peers_ && peers_->metrics) {
       self_->request(peers_->metrics, kStatusTimeout, status_atom_v)
           .receive([&](const RunStatus& status) { show(status); }, [](const caf::error&) {});

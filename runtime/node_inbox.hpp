@@ -33,8 +33,12 @@ class NodeInbox {
   Result<void> begin(const supervisor_actor& supervisor);
 
   /// Waits for the end; calls `show` about twice a second with how the run goes, where there is a metrics
-  /// actor.
-  RunEnd wait_for_end(const std::function<void(const RunStatus&)>& show);
+  /// actor, and `alive` as often in any case.
+  RunEnd wait_for_end(const std::function<void(const RunStatus&)>& show,
+                      const std::function<void()>& alive = {});
+
+  /// What to do at SIGHUP, when it is watched.
+  void on_reload(std::function<void()> reload) { reload_ = std::move(reload); }
 
   void stop(const supervisor_actor& supervisor);
 
@@ -69,6 +73,7 @@ class NodeInbox {
   caf::scoped_actor self_;
   PeersPtr peers_;
   std::optional<RunEnd> end_;
+  std::function<void()> reload_;
 };
 
 }  // namespace fl

@@ -68,7 +68,7 @@ Result<Aggregation> beginning(const ReplayRequest& request, const Config& config
 }  // namespace
 
 ExitCode replay_run(const ReplayRequest& request) {
-  const auto config = load_config(ConfigSources{request.folder / "config.toml", {}});
+  const auto config = load_config(ConfigSources{{request.folder / "config.toml"}, {}});
   if (!config)
     return complain(ExitCode::refused, request.folder.string() + " holds no run: " + config.error().text);
   if (config->store.durability != "update")

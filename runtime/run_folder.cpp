@@ -99,7 +99,7 @@ bool holds_run(const fs::path& folder) {
 
 Result<RunFolder::Start> examine_run(const fs::path& folder, const Config& config) {
   if (is_there(folder / kConfigName)) {
-    const auto stored = load_config(ConfigSources{folder / kConfigName, {}});
+    const auto stored = load_config(ConfigSources{{folder / kConfigName}, {}});
     if (!stored) return refuse(folder, "cannot be resumed: " + stored.error().text);
     if (const auto difference = first_identity_difference(*stored, config))
       return refuse(folder, "holds another run: its " + difference->key + " is " + difference->stored +

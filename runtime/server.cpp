@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <mutex>
 #include <optional>
 
 #include "actors/aggregator.hpp"
@@ -14,6 +15,8 @@
 #include "runtime/closing.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/progress.hpp"
+#include "runtime/service_notifier.hpp"
+#include "runtime/signals.hpp"
 
 namespace fl {
 
@@ -44,50 +47,32 @@ Welcome terms_of(const ServerSetup& setup) {
   return terms;
 }
 
+/// The newest allow list, also for a gateway that is restarted.
+class CurrentAllowList {
+ public:
+  explicit CurrentAllowList(AllowListPtr list) : list_(std::move(list)) {}
+  AllowListPtr get() const {
+    const auto lock = std::lock_guard(mutex_);
+    return list_;
+  }
+  void set(AllowListPtr list) {
+    const auto lock = std::lock_guard(mutex_);
+    list_ = std::move(list);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  AllowListPtr list_;
+};
+
 std::shared_ptr<const DataView> test_data(const Workbench& workbench) {
   if (!workbench.data.test) return nullptr;
   return std::make_shared<const DataView>(DataView::all(workbench.data.test));
 }
 
-}  // namespace
-
-Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config& config) {
-  auto request = RunFolderRequest{command_line.out, command_line.role, command_line.resume};
-  auto start = RunFolder::examine(request, config);
-  if (!start) return tl::unexpected(start.error());
-  auto chaos = Chaos::parse(config.chaos_crash);
-  if (!chaos) return tl::unexpected(chaos.error());
-  auto workbench = Result<Workbench>(Workbench());
-  if (*start != RunFolder::Start::completed) {
-    workbench = make_server_workbench(config, command_line.role == Role::simulate);
-    if (!workbench) return tl::unexpected(workbench.error());
-  }
-  auto folder = RunFolder::open(request, config);
-  if (!folder) return tl::unexpected(folder.error());
-  auto store = Result<std::shared_ptr<RunStore>>(nullptr);
-  if (*start != RunFolder::Start::completed) {
-    const auto identity =
-        SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
-    const auto ledger =
-        LedgerOptions{config.store.durability == "update", config.store.keep_updates, config.store.max_bytes};
-    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});
-    if (!store) return tl::unexpected(store.error());
-  }
-  const auto workers =
-      config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
-  auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
-                folder->path().string() + " --resume";
-  return ServerSetup{config,
-                     command_line.role,
-                     std::move(*folder),
-                     std::move(*store),
-                     std::move(*workbench),
-                     std::move(*chaos),
-                     std::make_shared<WorkerPool>(std::max(1u, workers)),
-                     std::move(resume)};
-}
-
+/// The server's own actors, in the order of starting.
 std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPlan& plan,
+                                       const std::shared_ptr<CurrentAllowList>& allowed,
                                        std::function<void(Version)> on_restored) {
   const auto& config = setup.config;
   const auto& trainer = setup.workbench.trainer;
@@ -170,8 +155,11 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.storage = store;
   sessions.chaos = chaos;
   children.push_back({"gateway",
-                      [=, terms = terms_of(setup), publish = plan.publish](caf::actor_system& system) {
-                        auto actor = system.spawn(gateway, terms, sessions);
+                      [=, terms = terms_of(setup), publish = plan.publish,
+                       admission = plan.admission](caf::actor_system& system) {
+                        auto options = admission;
+                        options.allowed = allowed->get();
+                        auto actor = system.spawn(gateway, terms, sessions, options);
                         if (publish) publish(system, actor);
                         return handle_of(actor);
                       },
@@ -179,6 +167,44 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
 
   children.insert(children.end(), plan.clients.begin(), plan.clients.end());
   return children;
+}
+
+}  // namespace
+
+Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config& config) {
+  auto request = RunFolderRequest{command_line.out, command_line.role, command_line.resume};
+  auto start = RunFolder::examine(request, config);
+  if (!start) return tl::unexpected(start.error());
+  auto chaos = Chaos::parse(config.chaos_crash);
+  if (!chaos) return tl::unexpected(chaos.error());
+  auto workbench = Result<Workbench>(Workbench());
+  if (*start != RunFolder::Start::completed) {
+    workbench = make_server_workbench(config, command_line.role == Role::simulate);
+    if (!workbench) return tl::unexpected(workbench.error());
+  }
+  auto folder = RunFolder::open(request, config);
+  if (!folder) return tl::unexpected(folder.error());
+  auto store = Result<std::shared_ptr<RunStore>>(nullptr);
+  if (*start != RunFolder::Start::completed) {
+    const auto identity =
+        SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
+    const auto ledger =
+        LedgerOptions{config.store.durability == "update", config.store.keep_updates, config.store.max_bytes};
+    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});
+    if (!store) return tl::unexpected(store.error());
+  }
+  const auto workers =
+      config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
+  auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
+                folder->path().string() + " --resume";
+  return ServerSetup{config,
+                     command_line.role,
+                     std::move(*folder),
+                     std::move(*store),
+                     std::move(*workbench),
+                     std::move(*chaos),
+                     std::make_shared<WorkerPool>(std::max(1u, workers)),
+                     std::move(resume)};
 }
 
 ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& system) {
@@ -192,7 +218,21 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
 
   auto peers = Peers();
   peers.node = inbox.handle();
-  auto children = server_children(setup, plan, [resumed_from](Version version) {
+  auto allowed = std::make_shared<CurrentAllowList>(plan.admission.allowed);
+  if (plan.read_allow_list) {
+    watch_reload_signal();
+    inbox.on_reload([&inbox, allowed, read = plan.read_allow_list] {
+      auto list = read();
+      if (!list) {
+        spdlog::error("{}; the list in use stays", list.error().text);
+        return;
+      }
+      spdlog::info("the allow list was read again: {} clients may join", (*list)->size());
+      allowed->set(*list);
+      if (inbox.has_peers()) caf::anon_send(inbox.peers().gateway, *list);
+    });
+  }
+  auto children = server_children(setup, plan, allowed, [resumed_from](Version version) {
     auto none = std::int64_t{-1};
     resumed_from->compare_exchange_strong(none, static_cast<std::int64_t>(version));
   });
@@ -205,7 +245,12 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
   }
   if (plan.on_begin) plan.on_begin(setup.folder);
 
-  const auto end = inbox.wait_for_end([&](const RunStatus& status) { display.show(status); });
+  auto service = ServiceNotifier();
+  const auto end = inbox.wait_for_end([&](const RunStatus& status) {
+    display.show(status);
+    service.alive(status.not_ready.empty(), status.state + ", version " + std::to_string(status.version));
+  });
+  service.stopping(end.reason);
   auto summary = close_run(setup, inbox, end);
   summary.resumed_from_version = *resumed_from >= 0 ? std::optional<Version>(*resumed_from) : std::nullopt;
   inbox.stop(supervising);

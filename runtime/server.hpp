@@ -33,16 +33,14 @@ struct ServerSetup {
 struct ServerPlan {
   std::vector<ChildSpec> clients;  ///< trainers and clients of this process, after the server's
   std::function<void(caf::actor_system&, const gateway_actor&)> publish;  ///< empty: not on the network
-  std::function<void(RunFolder&)> on_begin;  ///< once everything stands; may be empty
+  std::function<void(RunFolder&)> on_begin;               ///< once everything stands; may be empty
+  AdmissionOptions admission;                             ///< who may join
+  std::function<Result<AllowListPtr>()> read_allow_list;  ///< at SIGHUP; empty: there is no list
 };
 
 /// Checks everything that can be refused (data, model, folder) before anything is written. The error's exit
 /// code is that of bad usage. `completed` instead of a setup: a resume of a run that is complete.
 Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config& config);
-
-/// The server's own actors, in the order of starting.
-std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPlan& plan,
-                                       std::function<void(Version)> on_restored);
 
 /// Runs until a goal is reached, a signal comes or something fails; leaves summary, exports and store behind.
 ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& system);

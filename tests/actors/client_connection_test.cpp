@@ -157,3 +157,73 @@ TEST_CASE("a server that does not answer is left after the request timeout") {
   CHECK(fixture.server->hellos.size() == 2);
   CHECK(fixture.trainer->tasks.size() == 1);
 }
+
+namespace {
+
+/// A client with a key, and a server that answers its introduction with `server`'s.
+struct Introduced {
+  SigningKey client = SigningKey::generate();
+  SigningKey server = SigningKey::generate();
+  ClientFixture fixture;
+  Nonce asked = make_nonce();
+
+  Introduced() {
+    fixture.options.identity = {client, server.public_key()};
+    fixture.give_nothing();
+    answer_with(server);
+  }
+  HelloTranscript transcript() const {
+    return {"ward-2", fixture.server->introductions.back().nonce, asked, node(), node()};
+  }
+  std::string node() const { return to_string(fixture.peers.gateway.node()); }
+  void answer_with(const SigningKey& key) {
+    fixture.server->challenge = [this, key](const Introduction&) {
+      return Challenge{asked, key.public_key().text(), key.sign(transcript().signed_by_server())};
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a client with a key introduces itself and proves its name") {
+  auto test = Introduced();
+  test.fixture.start();
+  REQUIRE(test.fixture.server->hellos.size() == 1);
+  const auto& proof = test.fixture.server->hellos[0].proof;
+  CHECK(proof.challenge == test.asked);
+  CHECK(test.client.public_key().verifies(test.transcript().signed_by_client(), proof.signature));
+  test.fixture.crash_session();
+  test.fixture.time.pass(seconds(1));
+  REQUIRE(test.fixture.server->introductions.size() == 2);  // each time anew
+  CHECK(test.fixture.server->introductions[0].nonce != test.fixture.server->introductions[1].nonce);
+}
+
+TEST_CASE("a client talks to no other aggregator than the one it knows") {
+  auto test = Introduced();
+  const auto other = SigningKey::generate();
+  SUBCASE("another key") {
+    test.answer_with(other);
+  }
+  SUBCASE("the right key without its secret") {
+    test.fixture.server->challenge = [&](const Introduction&) {
+      return Challenge{test.asked, test.server.public_key().text(),
+                       other.sign(test.transcript().signed_by_server())};
+    };
+  }
+  SUBCASE("an answer to another question") {
+    test.fixture.server->challenge = [&](const Introduction&) {
+      auto transcript = test.transcript();
+      transcript.client_nonce = make_nonce();
+      return Challenge{test.asked, test.server.public_key().text(),
+                       test.server.sign(transcript.signed_by_server())};
+    };
+  }
+  SUBCASE("no key") {
+    test.fixture.server->challenge = [&](const Introduction&) { return Challenge{test.asked, "", ""}; };
+  }
+  test.fixture.start();
+  REQUIRE(test.fixture.node->failed.size() == 1);
+  CAPTURE(test.fixture.node->failed[0]);
+  CHECK(test.fixture.node->failed[0].find("net.aggregator_key") != std::string::npos);
+  CHECK(test.fixture.server->hellos.empty());
+}

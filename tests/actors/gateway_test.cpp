@@ -15,14 +15,14 @@ struct Fixture {
   SessionOptions sessions;
   gateway_actor actor;
 
-  explicit Fixture(std::vector<std::string> crashes = {}) {
+  explicit Fixture(std::vector<std::string> crashes = {}, AdmissionOptions admission = {}) {
     sessions.layout = test::small_layout();
     sessions.storage = storage;
     sessions.chaos = Chaos::parse(crashes).value();
     auto terms = Welcome();
     terms.run_id = "run";
     terms.clients_count = 2;
-    actor = time.spawn(gateway, terms, sessions);
+    actor = time.spawn(gateway, terms, sessions, admission);
     neighbours.peers.gateway = actor;
   }
   void wire() { time.tell(actor, wire_atom_v, neighbours.handles()); }
@@ -36,13 +36,33 @@ struct Fixture {
     return {time.spawn(test::listening_client, log), log};
   }
 
+  Result<std::string> stop(const Proof& proof, const Client& owner) {
+    return time.ask<std::string>(actor, stop_atom_v, proof, caf::actor_cast<caf::actor>(owner.actor));
+  }
+
+  /// What the gateway wants to have signed.
+  Result<Challenge> introduce(const std::string& name, const Client& client, const Nonce& nonce) {
+    return time.ask<Challenge>(actor, Introduction{kProtocolVersion, name, nonce},
+                               caf::actor_cast<caf::actor>(client.actor));
+  }
+
+  /// The proof that a client with this key gives after introducing itself.
+  Proof prove(const std::string& name, const Client& client, const SigningKey& key) {
+    const auto nonce = make_nonce();
+    const auto challenge = introduce(name, client, nonce).value();
+    const auto transcript = HelloTranscript{name, nonce, challenge.nonce, to_string(client.actor.node()),
+                                            to_string(actor.node())};
+    return {challenge.nonce, key.sign(transcript.signed_by_client())};
+  }
+
   /// The session that a hello leads to, or why not.
   Result<std::pair<Welcome, caf::actor>> hello(const std::string& name, const Client& client,
-                                               std::uint32_t protocol = kProtocolVersion) {
+                                               std::uint32_t protocol = kProtocolVersion,
+                                               const Proof& proof = {}) {
     auto answer =
         std::make_shared<Result<std::pair<Welcome, caf::actor>>>(fail(ec::internal, "there was no answer"));
     time.spawn([=, this](caf::event_based_actor* self) {
-      self->request(actor, caf::infinite, Hello{protocol, "test", name},
+      self->request(actor, caf::infinite, Hello{protocol, "test", name, proof},
                     caf::actor_cast<caf::actor>(client.actor))
           .then([=](const Welcome& terms, const caf::actor& session) { *answer = std::pair(terms, session); },
                 [=](const caf::error& error) { *answer = tl::unexpected(from_caf(error)); });
@@ -72,7 +92,7 @@ TEST_CASE("who cannot take part is told why") {
   auto fixture = Fixture();
   CHECK(fixture.hello("ward-1", fixture.client()).error().code == ec::unavailable);  // not wired yet
   CHECK(fixture.time.ask<RunStatus>(fixture.actor, status_atom_v).error().code == ec::unavailable);
-  CHECK(fixture.time.ask<std::string>(fixture.actor, stop_atom_v).error().code == ec::unavailable);
+  CHECK(fixture.stop({}, fixture.client()).error().code == ec::unavailable);
   fixture.wire();
   CHECK(fixture.hello("ward-1", fixture.client(), kProtocolVersion + 1).error().code ==
         ec::protocol_mismatch);
@@ -141,7 +161,7 @@ TEST_CASE("status comes from metrics, stop goes to the node") {
   auto fixture = Fixture();
   fixture.wire();
   CHECK(fixture.time.ask<RunStatus>(fixture.actor, status_atom_v));
-  CHECK(fixture.time.ask<std::string>(fixture.actor, stop_atom_v));
+  CHECK(fixture.stop({}, fixture.client()));
   CHECK(fixture.neighbours.node->stops == 1);
 }
 
@@ -152,4 +172,119 @@ TEST_CASE("a gateway that crashes over a hello is no one's answer") {
   const auto end = fixture.time.end_of(fixture.actor);
   CHECK_FALSE(fixture.hello("ward-2", fixture.client()));
   CHECK(end->has_value());
+}
+
+namespace {
+
+/// A gateway that knows itself and two wards.
+struct Closed {
+  SigningKey server = SigningKey::generate();
+  SigningKey ward = SigningKey::generate();
+  SigningKey other = SigningKey::generate();
+  Fixture fixture{{},
+                  {server, std::make_shared<const AllowList>(
+                               AllowList{{"ward-1", ward.public_key()}, {"ward-2", other.public_key()}})}};
+  Closed() { fixture.wire(); }
+};
+
+}  // namespace
+
+TEST_CASE("with an allow list, a client proves its name by its key") {
+  auto closed = Closed();
+  auto& fixture = closed.fixture;
+  const auto client = fixture.client();
+  const auto proof = fixture.prove("ward-1", client, closed.ward);
+  CHECK(fixture.hello("ward-1", client, kProtocolVersion, proof));
+}
+
+TEST_CASE("the aggregator proves its own identity in its challenge") {
+  auto closed = Closed();
+  auto& fixture = closed.fixture;
+  const auto client = fixture.client();
+  const auto nonce = make_nonce();
+  const auto challenge = fixture.introduce("ward-1", client, nonce).value();
+  CHECK(challenge.key == closed.server.public_key().text());
+  auto transcript = HelloTranscript{"ward-1", nonce, challenge.nonce, to_string(client.actor.node()),
+                                    to_string(fixture.actor.node())};
+  CHECK(closed.server.public_key().verifies(transcript.signed_by_server(), challenge.signature));
+  CHECK_FALSE(closed.server.public_key().verifies(transcript.signed_by_client(), challenge.signature));
+  transcript.client_nonce = make_nonce();  // a recording answers another question
+  CHECK_FALSE(closed.server.public_key().verifies(transcript.signed_by_server(), challenge.signature));
+}
+
+TEST_CASE("whoever does not prove a name on the list is refused, and told why") {
+  auto closed = Closed();
+  auto& fixture = closed.fixture;
+  const auto client = fixture.client();
+  const auto refused = [&](const std::string& name, const Fixture::Client& from, const Proof& proof,
+                           const std::string& why) {
+    const auto answer = fixture.hello(name, from, kProtocolVersion, proof);
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().code == ec::hello_refused);
+    CAPTURE(answer.error().text);
+    CHECK(answer.error().text.find(why) != std::string::npos);
+  };
+  refused("ward-1", client, {}, "net.identity");
+  refused("stranger", client, fixture.prove("stranger", client, closed.ward), "allow list");
+  refused("ward-1", client, fixture.prove("ward-1", client, closed.other),
+          "not the one that the aggregator knows");
+  refused("ward-1", client, fixture.prove("ward-2", client, closed.ward), "another name");
+  refused("ward-1", client, {make_nonce(), std::string(64, 'x')}, "no open challenge");
+  // A proof is of use once, and only where it was asked for.
+  const auto proof = fixture.prove("ward-1", client, closed.ward);
+  refused("ward-1", fixture.client(), proof, "no open challenge");
+  CHECK(fixture.hello("ward-1", client, kProtocolVersion, proof));
+  refused("ward-1", client, proof, "used before");
+  const auto late = fixture.prove("ward-2", client, closed.other);
+  fixture.time.pass(std::chrono::minutes(2));
+  refused("ward-2", client, late, "too old");
+  CHECK(fixture.introduce("ward-1", client, "short").error().code == ec::hello_refused);
+}
+
+TEST_CASE("a name that is taken off the list loses its session; a new key for it too") {
+  auto closed = Closed();
+  auto& fixture = closed.fixture;
+  const auto one = fixture.client();
+  const auto two = fixture.client();
+  REQUIRE(fixture.hello("ward-1", one, kProtocolVersion, fixture.prove("ward-1", one, closed.ward)));
+  const auto second =
+      fixture.hello("ward-2", two, kProtocolVersion, fixture.prove("ward-2", two, closed.other));
+  REQUIRE(second);
+  const auto renewed = SigningKey::generate();
+  fixture.time.tell(
+      fixture.actor,
+      AllowListPtr(std::make_shared<const AllowList>(AllowList{{"ward-2", closed.other.public_key()}})));
+  const auto again =
+      fixture.hello("ward-1", one, kProtocolVersion, fixture.prove("ward-1", one, closed.ward));
+  CHECK(again.error().code == ec::hello_refused);
+  // ward-2 is still there, so its name is in use; then its key changes, and the old one is no longer good.
+  CHECK(fixture.hello("ward-2", one, kProtocolVersion, fixture.prove("ward-2", one, closed.other))
+            .error()
+            .code == ec::unavailable);
+  fixture.time.tell(
+      fixture.actor,
+      AllowListPtr(std::make_shared<const AllowList>(AllowList{{"ward-2", renewed.public_key()}})));
+  CHECK(fixture.hello("ward-2", two, kProtocolVersion, fixture.prove("ward-2", two, closed.other))
+            .error()
+            .code == ec::hello_refused);
+  CHECK(fixture.hello("ward-2", two, kProtocolVersion, fixture.prove("ward-2", two, renewed)));
+}
+
+TEST_CASE("a peer that names nobody is refused") {
+  auto fixture = Fixture();
+  fixture.wire();
+  const auto nobody = Fixture::Client();
+  CHECK(fixture.hello("ward-1", nobody).error().code == ec::hello_refused);
+  CHECK(fixture.introduce("ward-1", nobody, make_nonce()).error().code == ec::hello_refused);
+  CHECK(fixture.stop({}, nobody).error().code == ec::hello_refused);
+}
+
+TEST_CASE("only who holds the aggregator's key may stop the run") {
+  auto closed = Closed();
+  auto& fixture = closed.fixture;
+  const auto somebody = fixture.client();
+  CHECK(fixture.stop({}, somebody).error().code == ec::hello_refused);
+  const auto name = std::string(kOwnerName);
+  CHECK(fixture.stop(fixture.prove(name, somebody, closed.ward), somebody).error().code == ec::hello_refused);
+  CHECK(fixture.stop(fixture.prove(name, somebody, closed.server), somebody));
 }

@@ -15,6 +15,8 @@ namespace fl::test {
 struct ServerLog {
   std::vector<Hello> hellos;
   std::optional<Error> hello_refusal;
+  std::vector<Introduction> introductions;
+  std::function<Challenge(const Introduction&)> challenge = [](const Introduction&) { return Challenge(); };
   Welcome terms;
   int readies = 0;
   Assignment answer;    ///< to Ready
@@ -164,7 +166,12 @@ class ClientFixture {
             return {server->terms, session};
           },
           [](status_atom) { return RunStatus(); },
-          [](stop_atom) { return std::string(); },
+          [this](const Introduction& introduction, const caf::actor&) -> caf::result<Challenge> {
+            server->introductions.push_back(introduction);
+            return server->challenge(introduction);
+          },
+          [](stop_atom, const Proof&, const caf::actor&) { return std::string(); },
+          [](const AllowListPtr&) {},
           [](wire_atom, const PeersPtr&) {},
       };
     });

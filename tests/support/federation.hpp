@@ -180,7 +180,8 @@ class Federation {
     sessions.durable_updates = options.durable_updates;
     sessions.storage = run;
     sessions.chaos = chaos_;
-    specs.push_back({"gateway", spawning(gateway, terms, sessions), entering(&Peers::gateway)});
+    specs.push_back(
+        {"gateway", spawning(gateway, terms, sessions, AdmissionOptions()), entering(&Peers::gateway)});
     add_clients(specs);
     return specs;
   }

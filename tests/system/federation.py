@@ -1,6 +1,7 @@
 """Real processes for system tests: starts fl_actor_node, waits for what it says, and ends what was started."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,7 +16,7 @@ NODE = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release/fl_acto
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A wait that ends the test when it is over; nothing is measured by it.
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = float(os.environ.get("FL_PATIENCE", "120"))
 
 ECHO = ["train.backend=echo", "model.name=flat", "model.parameters=10000"]
 

@@ -109,5 +109,29 @@ class Network(FederationTest):
         self.assertEqual(client.wait(), 1, client.output)
 
 
+class Supervision(FederationTest):
+    """More crashes than supervision.max_restarts end a node with exit code 1 and the reason, on either side."""
+
+    def test_an_aggregator_that_crashes_too_often(self):
+        out = self.folder / "run"
+        server = self.aggregator(out, settings=[
+            *ECHO, "supervision.max_restarts=1", "run.max_versions=0",
+            'chaos.crash=["aggregator@version=1", "aggregator@version=2", "aggregator@version=3"]'])
+        client = self.client(server.port, "c0", settings=[*ECHO, "net.backoff_max_s=0.2", "net.reconnect_seconds=1"])
+        self.assertEqual(server.wait(), 1, server.output)
+        summary = self.summary(out)
+        self.assertEqual(summary["status"], "failed")
+        self.assertIn("aggregator crashed more than 1", server.output)
+        self.assertEqual(client.wait(), 1, client.output)
+
+    def test_a_client_that_crashes_too_often(self):
+        server = self.aggregator(self.folder / "run", settings=[*ECHO, "run.max_versions=0"])
+        client = self.client(server.port, "c0", settings=[
+            *ECHO, "supervision.max_restarts=1",
+            'chaos.crash=["client-0@task=1", "client-0@task=2", "client-0@task=3"]'])
+        self.assertEqual(client.wait(), 1, client.output)
+        self.assertIn("client-0 crashed more than 1", client.output)
+
+
 if __name__ == "__main__":
     main()

@@ -16,9 +16,21 @@ namespace {
 auto fields(const Bytes& x) {
   return std::make_tuple(std::vector<std::byte>(x.view().begin(), x.view().end()));
 }
-auto fields(const Hello& x) {
+auto fields(const Introduction& x) {
   const auto& [a, b, c] = x;
   return std::tie(a, b, c);
+}
+auto fields(const Challenge& x) {
+  const auto& [a, b, c] = x;
+  return std::tie(a, b, c);
+}
+auto fields(const Proof& x) {
+  const auto& [a, b] = x;
+  return std::tie(a, b);
+}
+auto fields(const Hello& x) {
+  const auto& [a, b, c, d] = x;
+  return std::tuple_cat(std::tie(a, b, c), fields(d));
 }
 auto fields(const Welcome& x) {
   const auto& [a, b, c, d, e, f, g, h, i, j] = x;
@@ -53,8 +65,8 @@ auto fields(const Evaluation& x) {
   return std::tie(a, b, c, d);
 }
 auto fields(const RunStatus& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y);
 }
 
 template <class T>
@@ -102,7 +114,9 @@ Bytes example_bytes() {
 
 TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(example_bytes());
-  check_round_trip(Hello{9, "0.1.0", "client-7"});
+  check_round_trip(Introduction{9, "client-7", "nonce"});
+  check_round_trip(Challenge{"nonce", "key", "signature"});
+  check_round_trip(Hello{9, "0.1.0", "client-7", {"nonce", "signature"}});
   check_round_trip(
       Welcome{4, "run", 12, 99, "flat", 1000, 0x1234567890abcdefu, {"shards", 0.125, 6}, "model", 0.25});
   check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}});
@@ -112,8 +126,9 @@ TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(Chunk{8, std::uint64_t{1} << 33, example_bytes()});
   check_round_trip(Receipt{8, ec::too_stale, "old", 12, 0.75});
   check_round_trip(Evaluation{6, 1000, 0.5, 0.875});
-  check_round_trip(RunStatus{"training", "fedavg", 1,  2,  3,    4,    5,          6.5,  7.5, 0.5, 8.5, 0.75,
-                             9.5,        10,       11, 12, 13.5, 14.5, "client 3", 15.5, 16,  17,  18});
+  check_round_trip(RunStatus{"training", "loading", "fedavg", 1,          2,    3,   4,  5,
+                             6.5,        7.5,       0.5,      8.5,        0.75, 9.5, 10, 11,
+                             12,         13.5,      14.5,     "client 3", 15.5, 16,  17, 18});
 }
 
 TEST_CASE("no bytes are bytes too") {

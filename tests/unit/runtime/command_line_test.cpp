@@ -33,7 +33,7 @@ TEST_CASE("the three roles with all their options") {
   REQUIRE(simulate.has_value());
   CHECK(simulate->action == fl::Action::run);
   CHECK(simulate->role == fl::Role::simulate);
-  CHECK(simulate->config.file == "a.toml");
+  CHECK(simulate->config.files == std::vector<std::filesystem::path>{"a.toml"});
   CHECK(simulate->out == "runs/x");
   CHECK(simulate->resume);
   auto settings = std::vector<std::string>();
@@ -63,7 +63,7 @@ TEST_CASE("status, stop and config") {
   const auto show = parse({"config", "show", "--config", "a.toml", "--set", "run.seed=2"});
   REQUIRE(show.has_value());
   CHECK(show->action == fl::Action::config_show);
-  CHECK(show->config.file == "a.toml");
+  CHECK(show->config.files == std::vector<std::filesystem::path>{"a.toml"});
   CHECK(show->config.settings.size() == 1);
 }
 

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "runtime/config_schema.hpp"
 #include "runtime/config_values.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -133,7 +136,7 @@ TEST_CASE("the shipped configurations are valid") {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::filesystem::path(FL_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".toml") continue;
-    const auto config = fl::load_config(fl::ConfigSources{entry.path(), {}});
+    const auto config = fl::load_config(fl::ConfigSources{{entry.path()}, {}});
     INFO((config ? std::string() : config.error().text));
     CHECK(config.has_value());
   }
@@ -299,6 +302,14 @@ TEST_CASE("settings that contradict each other are refused") {
   CHECK(holds_all(refusal({{"clients.minimum", "4"}}), {"clients.minimum", "clients.count"}));
   CHECK(holds_all(refusal({{"net.bind", "0.0.0.0"}}), {"net.bind", "net.allow_plaintext"}));
   CHECK(with({{"net.bind", "0.0.0.0"}, {"net.allow_plaintext", "true"}}).has_value());
+  CHECK(holds_all(refusal({{"net.tls.key", "a.key"}}), {"net.tls.certificate", "net.tls.ca", "together"}));
+  CHECK(with({{"net.bind", "0.0.0.0"},
+              {"net.tls.certificate", "a.pem"},
+              {"net.tls.key", "a.key"},
+              {"net.tls.ca", "ca.pem"}})
+            .has_value());
+  CHECK(holds_all(refusal({{"net.aggregator_key", "AAAA"}}), {"net.aggregator_key", "AAAA", "Base64"}));
+  CHECK(holds_all(refusal({{"client.name", "a b"}}), {"client.name", "a b", "letters"}));
   CHECK(holds_all(refusal({{"net.heartbeat_s", "40"}}), {"net.heartbeat_s", "net.connection_timeout_s"}));
   CHECK(holds_all(refusal({{"chaos.crash", "everything"}}), {"chaos.crash", "everything"}));
 }
@@ -311,11 +322,27 @@ TEST_CASE("what this version does not have yet is refused, not ignored") {
                                                         {"schedule.redundancy", "1.5"},
                                                         {"schedule.adaptive_work", "true"},
                                                         {"data.name", "csv"},
-                                                        {"model.file", "a.pt"},
-                                                        {"net.tls.key", "a.pem"}}) {
+                                                        {"model.file", "a.pt"}}) {
     CAPTURE(key);
     CHECK(holds_all(refusal({{key, value}}), {key, value, "not available in this version"}));
   }
+}
+
+TEST_CASE("paths in a file begin in its folder, those of the command line here; later files win") {
+  const auto folder = fl::test::TemporaryFolder();
+  const auto write = [&](const std::string& name, const std::string& text) {
+    std::ofstream(folder / name) << text;
+    return folder / name;
+  };
+  const auto keys = write("keys.toml", "[net]\nidentity = \"a.identity\"\nport = 1\n");
+  const auto run = write("run.toml", "[run]\nseed = 7\n[net]\nport = 2\n");
+  const auto config = fl::load_config(fl::ConfigSources{{keys, run}, {{"net.allow_list", "list", "--set"}}});
+  REQUIRE(config.has_value());
+  CHECK(config->net.identity == folder / "a.identity");
+  CHECK(config->net.allow_list == std::filesystem::current_path() / "list");
+  CHECK(config->seed == 7);
+  CHECK(config->net.port == 2);
+  CHECK(fl::load_config(fl::ConfigSources{{run, keys}, {}})->net.port == 1);
 }
 
 TEST_CASE("files that cannot be read as TOML are refused") {
@@ -323,7 +350,7 @@ TEST_CASE("files that cannot be read as TOML are refused") {
   CHECK(holds_all(toml_refusal("[run]\nseed = 1\nseed = 2\n"), {"run.toml:3"}));
   const auto folder = fl::test::TemporaryFolder();
   for (const auto& path : {folder / "missing.toml", folder.path()}) {
-    const auto config = fl::load_config(fl::ConfigSources{path, {}});
+    const auto config = fl::load_config(fl::ConfigSources{{path}, {}});
     REQUIRE_FALSE(config.has_value());
     CHECK(config.error().code == fl::ec::bad_config);
     CHECK(holds_all(config.error().text, {path.string()}));

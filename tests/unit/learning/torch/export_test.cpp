@@ -70,5 +70,6 @@ TEST_CASE("an export that cannot be written says so") {
   REQUIRE_FALSE(written);
   CHECK(written.error().code == ec::io_failed);
   const auto other = trainer_of("logistic", {5}, 3);
-  CHECK(other->export_torchscript(*initial(*trainer), folder.path / "never").error().code == ec::layout_mismatch);
+  CHECK(other->export_torchscript(*initial(*trainer), folder.path / "never").error().code ==
+        ec::layout_mismatch);
 }
