@@ -62,6 +62,7 @@ Result<void> Upload::take_over() {
     if (auto ok = sink.read(received_, part); !ok) return ok;
     hash_.add(part);
     received_ += part.size();
+    taken_over_ = true;
   }
   return {};
 }
@@ -86,7 +87,12 @@ Result<ByteSourcePtr> Upload::finish() && {
   if (received_ != offer_.size_bytes)
     return fail(ec::corrupt_data, "the upload ended at byte " + std::to_string(received_) + " of " +
                                       std::to_string(offer_.size_bytes));
-  if (hash_.value() != offer_.hash) return fail(ec::corrupt_data, "the update was damaged on its way");
+  if (hash_.value() != offer_.hash) {
+    if (!taken_over_) return fail(ec::corrupt_data, "the update was damaged on its way");
+    // A power cut may leave anything in a file that was not flushed.
+    if (auto ok = std::get<FileSink>(target_).clear(); !ok) return tl::unexpected(ok.error());
+    return fail(ec::unavailable, "what was received before the restart is damaged; it is wanted again");
+  }
   if (auto* sink = std::get_if<FileSink>(&target_)) return ByteSourcePtr(std::move(*sink).finish());
   return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
 }
@@ -182,7 +188,7 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
   if (!begun) return tl::unexpected(begun.error());
   upload.emplace(std::move(*begun));
-  return 0;
+  return upload->received();
 }
 
 caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<ByteSourcePtr> blob) {
@@ -196,6 +202,10 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
       ask_receipt(task);
     else
       refuse(task, ok.error());
+    return receipt;
+  }
+  if (!blob && blob.error().code == ec::unavailable) {
+    receipt.deliver(to_caf(blob.error()));  // the client offers it again
     return receipt;
   }
   if (!blob) {

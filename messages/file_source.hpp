@@ -63,6 +63,8 @@ class FileSink {
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const;
 
   Result<void> write(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Takes back all that was written.
+  Result<void> clear();
   /// Ends writing: the same file, to read.
   std::shared_ptr<const FileSource> finish() &&;
 
