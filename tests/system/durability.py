@@ -4,6 +4,7 @@ import os
 import random
 import re
 import sqlite3
+from contextlib import closing
 
 from federation import ECHO, FederationTest
 
@@ -28,7 +29,7 @@ class DurabilityTest(FederationTest):
         """No acknowledged update is missing, none is there twice, and the ledger gives the model of the summary."""
         for client in self.clients:
             self.note_accepted(client)
-        with sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
             ledger = [row[0] for row in database.execute("SELECT task FROM updates WHERE number IS NOT NULL")]
         self.assertEqual(len(ledger), len(set(ledger)), f"an update was applied twice (FL_SEED={SEED})")
         self.assertEqual(self.accepted - set(ledger), set(), f"acknowledged updates are missing (FL_SEED={SEED})")

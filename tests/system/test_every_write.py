@@ -11,6 +11,7 @@ import re
 import signal
 import sqlite3
 import time
+from contextlib import closing
 
 from durability import ACCEPTED, CLIENT, SEED, SERVER, DurabilityTest
 from federation import main
@@ -79,7 +80,7 @@ class EveryWrite(DurabilityTest):
         """As `check_ledger`, in the midst of a run."""
         for client in self.clients:
             self.note_accepted(client)
-        with sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
             ledger = [row[0] for row in database.execute("SELECT task FROM updates WHERE number IS NOT NULL")]
             numbers = [row[0] for row in database.execute(
                 "SELECT number FROM updates WHERE number IS NOT NULL ORDER BY number")]
@@ -103,7 +104,7 @@ class EveryWrite(DurabilityTest):
             if (out / "run.db").exists():
                 self.check_committed(out)
         # The end of a run, too: until a life goes through.
-        with sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
             done = database.execute("SELECT max(number) FROM updates").fetchone()[0] or 0
         ending = [*settings, f"run.max_updates={done + 1}"]
         step = 0
