@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "actors/crash_report.hpp"
 
@@ -50,10 +51,16 @@ void MetricsState::restore(Version version) {
 }
 
 void MetricsState::on_update(const UpdateRecord& update) {
+  if (update.decision == ec::store_full) {
+    if (!no_room) spdlog::warn("no room for updates: clients keep theirs and try again; free some disk space");
+    no_room = true;
+    return;
+  }
   if (update.decision != ec::none) {
     ++totals.updates_rejected[std::string(name_of(update.decision))];
     return;
   }
+  if (std::exchange(no_room, false)) spdlog::info("there is room for updates again");
   ++totals.updates_accepted;
   totals.staleness_sum += static_cast<double>(update.staleness);
   totals.staleness_max = std::max(totals.staleness_max, update.staleness);
@@ -137,7 +144,7 @@ double MetricsState::remaining_s() const {
 
 RunStatus MetricsState::status() const {
   auto status = RunStatus();
-  status.state = phase;
+  status.state = no_room && !stopped_at_s ? "no room for updates" : phase;
   status.strategy = options.strategy;
   status.version = newest.version;
   status.max_versions = options.goals.max_versions;

@@ -48,6 +48,7 @@ struct MetricsState {
   std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
+  bool no_room = false;  ///< updates were put off for lack of it since the last accepted one
   Roster roster;
   TimePoint roster_at;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds

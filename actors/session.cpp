@@ -45,6 +45,7 @@ Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder
                     : FileSink::create(folder, offer.size_bytes);
   if (!sink) return tl::unexpected(sink.error());
   auto upload = Upload(offer, std::move(*sink));
+  upload.to_be_kept_ = named;
   if (named)
     if (auto ok = upload.take_over(); !ok) return tl::unexpected(ok.error());
   return upload;
@@ -75,6 +76,7 @@ Result<void> Upload::add(const Chunk& chunk) {
                                       std::to_string(received_) + " was expected");
   if (auto* sink = std::get_if<FileSink>(&target_)) {
     if (auto ok = sink->write(chunk.offset, bytes); !ok) return ok;
+    if (to_be_kept_) sink->start_flush();
   } else {
     std::memcpy(std::get<AlignedBuffer>(target_).data() + chunk.offset, bytes.data(), bytes.size());
   }
@@ -186,7 +188,10 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
       upload->offer().size_bytes == offer.size_bytes)
     return upload->received();
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
-  if (!begun) return tl::unexpected(begun.error());
+  if (!begun) {
+    if (begun.error().code == ec::store_full) tell_no_room(offer.task);
+    return tl::unexpected(begun.error());
+  }
   upload.emplace(std::move(*begun));
   return upload->received();
 }
@@ -274,6 +279,7 @@ void SessionState::decide(const Receipt& decision) {
   if (decision.code == ec::store_full) {
     // The lease holds on: the client offers the update again later.
     submitting = nullptr;
+    tell_no_room(decision.task);
     if (receipt.pending()) receipt.deliver(decision);
     return;
   }
@@ -290,6 +296,15 @@ void SessionState::decide(const Receipt& decision) {
                 "update of {} for task {} refused: {}: {}", client_name, decision.task,
                 name_of(decision.code), decision.text);
   if (receipt.pending()) receipt.deliver(decision);
+}
+
+/// The update is not refused for good, but somebody should look at the disk.
+void SessionState::tell_no_room(TaskId task) {
+  auto record = UpdateRecord();
+  record.task = task;
+  record.client = client;
+  record.decision = ec::store_full;
+  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
 }
 
 /// Refuses before the aggregator was asked; the lease is lost, so that its work is not waited for.

@@ -47,6 +47,7 @@ class Upload {
   UploadOffer offer_;
   std::variant<FileSink, AlignedBuffer> target_;
   std::uint64_t received_ = 0;
+  bool to_be_kept_ = false;  ///< on disk, if the update is accepted
   bool taken_over_ = false;  ///< some bytes are from before a restart
   Hash hash_;
 };
@@ -82,6 +83,7 @@ struct SessionState {
   void submit();
   void ask_receipt(TaskId task);
   void decide(const Receipt& decision);
+  void tell_no_room(TaskId task);
   void refuse(TaskId task, const Error& error);
 };
 

@@ -31,6 +31,9 @@ Error system_error(const std::string& what, const std::filesystem::path& path) {
 
 namespace {
 
+/// Of a file that is being written, handed to the disk at a time.
+constexpr std::uint64_t kFlushPart_bytes = std::uint64_t{1} << 20;
+
 Result<void> read_fully(int file, const std::filesystem::path& path, std::uint64_t offset,
                         std::span<std::byte> out) {
   while (!out.empty()) {
@@ -133,6 +136,16 @@ Result<void> FileSink::write(std::uint64_t offset, std::span<const std::byte> by
     offset += static_cast<std::uint64_t>(written);
   }
   return {};
+}
+
+void FileSink::start_flush() {
+#ifdef SYNC_FILE_RANGE_WRITE
+  const auto end = length().value_or(0);
+  if (end < flushing_ + kFlushPart_bytes && end < size_) return;
+  (void)::sync_file_range(file_.get(), static_cast<off_t>(flushing_), static_cast<off_t>(end - flushing_),
+                          SYNC_FILE_RANGE_WRITE);
+  flushing_ = end;
+#endif
 }
 
 Result<void> FileSink::clear() {

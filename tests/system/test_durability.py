@@ -14,36 +14,73 @@ KILLS = int(os.environ.get("FL_KILLS", "6"))
 
 
 class Durability(DurabilityTest):
-    def test_an_aggregator_killed_at_random_moments_loses_nothing(self):
+    def kill_server(self, server, out, settings):
+        """Dead and there again, at the same port."""
+        server.kill()
+        server.wait()
+        server.end()
+        return self.aggregator(out, "--resume", port=server.port, settings=settings)
+
+    def kill_client(self, port, index):
+        victim = self.clients[index]
+        victim.kill()
+        victim.wait()
+        self.note_accepted(victim)
+        victim.end()
+        self.clients[index] = self.client(port, f"c{index}", "--out", self.folder / f"c{index}", settings=CLIENT)
+
+    def report(self, what, out):
+        summary = self.summary(out)
+        size = sum(file.stat().st_size for file in (out / "updates").iterdir())
+        print(f"{what}: {summary['updates_accepted']} updates in version {summary['model_version']}, "
+              f"{len(self.accepted)} heard of by clients, {size / 1e6:.1f} MB in the ledger, model_sha256 of the "
+              f"summary = of the replay, FL_SEED={SEED}", flush=True)
+
+    def kill_servers(self, settings):
         out = self.folder / "run"
-        server = self.aggregator(out, settings=SERVER)
-        port = server.port
-        self.start_clients(port)
+        server = self.aggregator(out, settings=settings)
+        self.start_clients(server.port)
         for _ in range(KILLS):
             time.sleep(self.random.uniform(0.02, 0.6))
-            server.kill()
-            server.wait()
-            server = self.aggregator(out, "--resume", port=port, settings=SERVER)
+            server = self.kill_server(server, out, settings)
         self.stop_when_all_are_back(out, server)
         for client in self.clients:
             self.assertEqual(client.wait(), 0, client.output)
         self.check_ledger(out)
+        self.report(f"{KILLS} kills of the aggregator", out)
+
+    def test_an_aggregator_killed_at_random_moments_loses_nothing(self):
+        self.kill_servers(SERVER)
+
+    def test_a_synchronous_aggregator_killed_at_random_moments_loses_nothing(self):
+        self.kill_servers([*SERVER, "strategy.name=fedavg"])
 
     def test_clients_killed_at_random_moments_lose_nothing(self):
         out = self.folder / "run"
         server = self.aggregator(out, settings=SERVER)
         self.start_clients(server.port)
-        for _ in range(max(2, KILLS // 2)):
+        kills = max(2, KILLS // 2)
+        for _ in range(kills):
             time.sleep(self.random.uniform(0.02, 0.4))
-            index = self.random.randrange(4)
-            victim = self.clients[index]
-            victim.kill()
-            victim.wait()
-            self.note_accepted(victim)
-            self.clients[index] = self.client(server.port, f"c{index}", "--out", self.folder / f"c{index}",
-                                              settings=CLIENT)
+            self.kill_client(server.port, self.random.randrange(4))
         self.stop_when_all_are_back(out, server)
         self.check_ledger(out)
+        self.report(f"{kills} kills of clients", out)
+
+    def test_both_sides_killed_at_random_moments_lose_nothing(self):
+        out = self.folder / "run"
+        server = self.aggregator(out, settings=SERVER)
+        self.start_clients(server.port)
+        kills = max(4, KILLS // 2)
+        for _ in range(kills):
+            time.sleep(self.random.uniform(0.02, 0.4))
+            if self.random.random() < 0.5:
+                server = self.kill_server(server, out, SERVER)
+            else:
+                self.kill_client(server.port, self.random.randrange(4))
+        self.stop_when_all_are_back(out, server)
+        self.check_ledger(out)
+        self.report(f"{kills} kills of either side", out)
 
     def test_replay_without_a_client_and_until_a_version(self):
         out = self.folder / "run"
