@@ -28,7 +28,8 @@ namespace fl {
 ///   session-I@update=N        at the Nth update of client I
 ///   client-I@task=N           at the Nth task of client I (of this process)
 ///   trainer-I@task=N          at the Nth task of trainer I
-///   process@write=N           not an actor but the whole process, as by kill -9, at the Nth step of its life at
+///   process@write=N           not an actor but the whole process, as by kill -9, at the Nth step of its life
+///   at
 ///                             which something reaches the disk (runtime/durable_steps.hpp)
 ///
 /// N counts from 1; versions are the model's. Thread-safe.

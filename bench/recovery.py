@@ -20,7 +20,8 @@ PARAMETERS = 25_000_000
 CLIENTS = 3
 TARGET_SECONDS = 2.0
 # Both have to be said: the gateway is published, and the scheduler has the restored version to give tasks from.
-SERVES = [r"listening at \S+:(\d+);", r"the model goes on from version \d+"]
+LISTENS = r"listening at \S+:(\d+);"
+RESTORED = r"the model goes on from version (\d+)"
 
 
 def load_seconds():
@@ -50,7 +51,7 @@ def recover(folder, replayed):
     command = [str(NODE), "--role", "aggregator", "--out", str(out), "--no-progress", *settings_of(settings)]
     with open(server_log, "w") as log, open(folder / "clients.log", "w") as clients_log:
         server = start([*command, "--port", "0"], log)
-        port = wait_for(server_log, r"listening at \S+:(\d+);")
+        port = wait_for(server_log, LISTENS)
         clients = [start([str(NODE), "--role", "client", "--join", f"127.0.0.1:{port}", "--name", f"c{i}",
                           *settings_of(settings[:3])], clients_log) for i in range(CLIENTS)]
         wait_for(folder / "clients.log", r"update of task \d+ from version \d+ accepted", replayed)
@@ -64,12 +65,15 @@ def recover(folder, replayed):
     with open(again, "w") as log:
         begin = time.monotonic()
         server = start([*command, "--port", "0", "--resume"], log)
-        for line in SERVES:
-            wait_for(again, line)
+        wait_for(again, LISTENS)
+        version = int(wait_for(again, RESTORED))
         seconds = time.monotonic() - begin
         server.kill()
         server.wait()
-    return seconds, updates
+    # A version for each update, all of them after the only snapshot, which is of version 0.
+    snapshots = [file.name for file in (out / "checkpoints").glob("*.snapshot")]
+    assert snapshots == ["version-00000000.snapshot"] and replayed <= version <= updates, (snapshots, version, updates)
+    return seconds, version
 
 
 def main():

@@ -61,15 +61,15 @@ void set_durable_step_hook_with_sqlite(DurableStepHook hook) {
 
 void die_at_durable_step(std::uint64_t n) {
   const auto left = std::make_shared<std::atomic<std::uint64_t>>(n);
-  set_durable_step_hook_with_sqlite(
-      [left, n](std::string_view step, const std::filesystem::path& file) -> Result<void> {
-        if (left->fetch_sub(1) != 1) return {};
-        const auto line =
-            "chaos: process@write=" + std::to_string(n) + ": " + std::string(step) + " " + file.string() + "\n";
-        (void)!::write(STDERR_FILENO, line.data(), line.size());
-        ::kill(::getpid(), SIGKILL);
-        for (;;) ::pause();
-      });
+  set_durable_step_hook_with_sqlite([left, n](std::string_view step,
+                                              const std::filesystem::path& file) -> Result<void> {
+    if (left->fetch_sub(1) != 1) return {};
+    const auto line =
+        "chaos: process@write=" + std::to_string(n) + ": " + std::string(step) + " " + file.string() + "\n";
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
+    ::kill(::getpid(), SIGKILL);
+    for (;;) ::pause();
+  });
 }
 
 }  // namespace fl

@@ -177,11 +177,12 @@ Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& dat
 Result<std::vector<std::filesystem::path>> RunLedger::release(SqliteDatabase& database, Version covered) {
   auto files = std::vector<std::filesystem::path>();
   if (!options_.keep_updates || options_.keep_covered) return files;
-  auto ok = database.run("UPDATE updates SET kept = 0 WHERE kept = 1 AND folded_into <= ? RETURNING number, bytes",
-                         {signed_of(covered)}, [&](const SqlRow& row) {
-                           files.push_back(file_of(row.count(0)));
-                           kept_bytes_ -= std::min(kept_bytes_, row.count(1));
-                         });
+  auto ok =
+      database.run("UPDATE updates SET kept = 0 WHERE kept = 1 AND folded_into <= ? RETURNING number, bytes",
+                   {signed_of(covered)}, [&](const SqlRow& row) {
+                     files.push_back(file_of(row.count(0)));
+                     kept_bytes_ -= std::min(kept_bytes_, row.count(1));
+                   });
   if (!ok) return tl::unexpected(ok.error());
   return files;
 }

@@ -7,7 +7,7 @@
 import os
 import time
 
-from durability import CLIENT, SEED, SERVER, DurabilityTest
+from durability import ACCEPTED, CLIENT, SEED, SERVER, DurabilityTest
 from federation import main
 
 KILLS = int(os.environ.get("FL_KILLS", "6"))
@@ -81,6 +81,26 @@ class Durability(DurabilityTest):
         self.stop_when_all_are_back(out, server)
         self.check_ledger(out)
         self.report(f"{kills} kills of either side", out)
+
+    def test_a_run_that_began_without_a_ledger_goes_on_with_one(self):
+        out = self.folder / "run"
+        settings = [*SERVER, "strategy.buffer_size=3", "store.snapshot_every=1000000"]
+        server = self.aggregator(out, settings=[*settings, "store.durability=snapshot"])
+        self.start_clients(server.port)
+        self.stop_when_all_are_back(out, server)
+        begun_with = self.summary(out)["updates_accepted"]
+        for client in self.clients:
+            client.end()
+        server = self.aggregator(out, "--resume", settings=[*settings, "store.durability=update"])
+        self.start_clients(server.port)
+        for client in self.clients:
+            client.wait_for(ACCEPTED, 2)
+        server = self.kill_server(server, out, [*settings, "store.durability=update"])
+        self.stop_when_all_are_back(out, server)
+        self.assertGreater(self.summary(out)["updates_accepted"], begun_with)
+        code, output = self.run_node_bare("replay", out)
+        self.assertEqual(code, 0, output)
+        self.assertIn(self.summary(out)["model_sha256"], output)
 
     def test_replay_without_a_client_and_until_a_version(self):
         out = self.folder / "run"

@@ -32,8 +32,8 @@ fl::Result<fl::LedgerBatch> batch_of(std::uint64_t number, const std::filesystem
   update.record.bytes = 100;
   update.record.weight = update.divisor = 1;
   const auto bytes = std::vector<std::byte>(100, static_cast<std::byte>(number));
-  auto sink =
-      fl::FileSink::open_named(folder / "spool" / ("task-" + std::to_string(number) + "-0.part"), bytes.size());
+  auto sink = fl::FileSink::open_named(folder / "spool" / ("task-" + std::to_string(number) + "-0.part"),
+                                       bytes.size());
   if (!sink) return tl::unexpected(sink.error());
   if (auto ok = sink->write(0, bytes); !ok) return tl::unexpected(ok.error());
   update.blob = std::move(*sink).finish();
@@ -135,10 +135,11 @@ TEST_CASE("whichever write finds the disk full, what was acknowledged stays, and
     CAPTURE(n);
     const auto folder = TemporaryFolder();
     auto left = n;
-    fl::set_durable_step_hook_with_sqlite([&](std::string_view, const std::filesystem::path&) -> fl::Result<void> {
-      if (--left == 0) return fl::fail(fl::ec::store_full, "no room, on purpose");
-      return {};
-    });
+    fl::set_durable_step_hook_with_sqlite(
+        [&](std::string_view, const std::filesystem::path&) -> fl::Result<void> {
+          if (--left == 0) return fl::fail(fl::ec::store_full, "no room, on purpose");
+          return {};
+        });
     auto told = std::uint64_t{0};
     const auto done = work(folder.path(), [&](std::uint64_t number) { told = number; });
     fl::set_durable_step_hook({});

@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/atomic_file.hpp"
 #include "messages/durable_step.hpp"
+#include "runtime/atomic_file.hpp"
 #include "tests/support/small_state.hpp"
 #include "tests/support/temporary_folder.hpp"
 
