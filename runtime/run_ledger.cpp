@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -148,7 +149,15 @@ Result<void> RunLedger::read(SqliteDatabase& database, Version after, const Ledg
                    });
   if (!ok) return ok;
   auto closing = closings.begin();
+  // A version may hold nothing but updates from before there was a ledger.
+  const auto close_before = [&](std::uint64_t number) -> Result<void> {
+    for (; closing != closings.end() && closing->last_number < number; ++closing) {
+      if (auto done = reader.on_closing(*closing); !done) return done;
+    }
+    return {};
+  };
   for (auto& update : *updates) {
+    if (ok = close_before(update.number); !ok) return ok;
     auto file = FileSource::open(file_of(update.number));
     if (!file)
       return fail(ec::corrupt_data, "update " + std::to_string(update.number) +
@@ -159,11 +168,8 @@ Result<void> RunLedger::read(SqliteDatabase& database, Version after, const Ledg
       return fail(ec::corrupt_data,
                   file_of(update.number).string() + " is damaged: its checksum does not hold");
     if (ok = reader.on_update(update); !ok) return ok;
-    for (; closing != closings.end() && closing->last_number == update.number; ++closing) {
-      if (ok = reader.on_closing(*closing); !ok) return ok;
-    }
   }
-  return {};
+  return close_before(std::numeric_limits<std::uint64_t>::max());
 }
 
 Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& database) const {
