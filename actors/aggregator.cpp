@@ -447,13 +447,16 @@ void AggregatorState::on_saved(const Result<Version>& result) {
   if (!result) {
     // A crashed checkpointer is asked again when it is back (on_wire).
     if (result.error().code == ec::unreachable || result.error().code == ec::internal) return;
-    spdlog::error("version {} is not on disk: {}", saving->version, to_string(result.error()));
+    if (!no_room) spdlog::error("version {} is not on disk: {}", saving->version, to_string(result.error()));
     snapshot_due = snapshot_due || saving->snapshot != nullptr;
     saving = nullptr;
     if (stopped.pending()) {
       stopped.deliver(to_caf(result.error()));
     } else if (options.durable_updates) {
       no_room = result.error();
+      auto put_off = UpdateRecord();
+      put_off.decision = ec::store_full;
+      self->send(peers->metrics, std::make_shared<const UpdateRecord>(put_off));
       self->delayed_send(self, kRetrySave, save_atom_v);
     }
     return;

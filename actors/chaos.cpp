@@ -5,12 +5,18 @@
 
 namespace fl {
 
+namespace {
+
+constexpr std::string_view kDeath = "process@write=";
+
+}  // namespace
+
 Result<std::shared_ptr<Chaos>> Chaos::parse(const std::vector<std::string>& entries) {
   static const auto form = std::regex(
       "(aggregator|evaluator|metrics)@version=[1-9][0-9]*|scheduler@lease=[1-9][0-9]*|gateway@hello=[1-9][0-"
       "9]*|"
       "checkpointer@snapshot=[1-9][0-9]*|session-[0-9]+@update=[1-9][0-9]*|(client|trainer)-[0-9]+@task=[1-9]"
-      "[0-9]*");
+      "[0-9]*|process@write=[1-9][0-9]{0,17}");
   auto chaos = std::make_shared<Chaos>();
   for (const auto& entry : entries) {
     if (!std::regex_match(entry, form))
@@ -18,7 +24,10 @@ Result<std::shared_ptr<Chaos>> Chaos::parse(const std::vector<std::string>& entr
                   "chaos.crash: \"" + entry +
                       "\" is not a crash this program knows; write for example \"aggregator@version=3\", "
                       "\"client-2@task=2\" or \"trainer-0@task=1\" (docs/configuration.md lists all)");
-    chaos->entries_.insert(entry);
+    if (entry.starts_with(kDeath))
+      chaos->dies_at_write_ = std::stoull(entry.substr(kDeath.size()));
+    else
+      chaos->entries_.insert(entry);
   }
   return chaos;
 }

@@ -28,6 +28,9 @@ namespace fl {
 ///   session-I@update=N        at the Nth update of client I
 ///   client-I@task=N           at the Nth task of client I (of this process)
 ///   trainer-I@task=N          at the Nth task of trainer I
+///   process@write=N           not an actor but the whole process, as by kill -9, at the Nth step of its life
+///   at
+///                             which something reaches the disk (runtime/durable_steps.hpp)
 ///
 /// N counts from 1; versions are the model's. Thread-safe.
 class Chaos {
@@ -36,6 +39,9 @@ class Chaos {
 
   /// Fails with `bad_config`, naming the entry and the form it should have.
   static Result<std::shared_ptr<Chaos>> parse(const std::vector<std::string>& entries);
+
+  /// N of "process@write=N"; 0: none. For whoever starts the process.
+  std::uint64_t dies_at_write() const { return dies_at_write_; }
 
   /// Throws std::runtime_error if `actor` shall crash when `moment` is `n`.
   void strike_at(std::string_view actor, std::string_view moment, std::uint64_t n);
@@ -47,6 +53,7 @@ class Chaos {
   std::mutex mutex_;
   std::set<std::string> entries_;  ///< not struck yet
   std::map<std::string, std::uint64_t> counts_;
+  std::uint64_t dies_at_write_ = 0;
 };
 
 using ChaosPtr = std::shared_ptr<Chaos>;

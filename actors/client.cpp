@@ -101,6 +101,10 @@ void ClientState::fetch() {
             });
     return;
   }
+  if (task.model_bytes == 0) {
+    disconnect({ec::unavailable, "the server cannot send version " + std::to_string(task.base) + " yet"});
+    return;
+  }
   base = nullptr;  // one model at a time
   base_version.reset();
   receiver.emplace(layout_of(), task.model_bytes, task.model_hash);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "actors/crash_report.hpp"
 
@@ -17,8 +18,9 @@ constexpr auto kRateWindow = Seconds(10);
 /// Above every version: nothing is forgotten.
 constexpr auto kNewest = static_cast<Version>(std::numeric_limits<std::int64_t>::max());
 
-void complain(const Result<void>& result) {
+bool succeeded(const Result<void>& result) {
   if (!result) spdlog::error("the run store: {}", to_string(result.error()));
+  return result.has_value();
 }
 
 }  // namespace
@@ -40,6 +42,7 @@ void MetricsState::restore(Version version) {
   totals = std::move(*restored);
   totals.restarts = *options.restarts;
   pending.clear();
+  unsaved.clear();
   early.clear();
   newest = {};
   if (evaluation && evaluation->version > version) evaluation.reset();
@@ -48,10 +51,17 @@ void MetricsState::restore(Version version) {
 }
 
 void MetricsState::on_update(const UpdateRecord& update) {
+  if (update.decision == ec::store_full) {
+    if (!no_room)
+      spdlog::warn("no room for updates: clients keep theirs and try again; free some disk space");
+    no_room = true;
+    return;
+  }
   if (update.decision != ec::none) {
     ++totals.updates_rejected[std::string(name_of(update.decision))];
     return;
   }
+  if (std::exchange(no_room, false)) spdlog::info("there is room for updates again");
   ++totals.updates_accepted;
   totals.staleness_sum += static_cast<double>(update.staleness);
   totals.staleness_max = std::max(totals.staleness_max, update.staleness);
@@ -66,7 +76,8 @@ void MetricsState::on_version(VersionRecord version) {
   version.totals = totals;
   version.time_s = elapsed_s();
   newest = version;
-  complain(storage->save_version(version));
+  unsaved.push_back(version);
+  save_versions();
   auto entry = Pending{version.version, false, std::nullopt};
   if (const auto found = early.find(version.version); found != early.end()) {
     entry.resolved = true;
@@ -97,15 +108,20 @@ void MetricsState::on_skip(Version first, Version last) {
   write_lines();
 }
 
+/// In rising order: what finds no room is tried again with the next.
+void MetricsState::save_versions() {
+  while (!unsaved.empty() && succeeded(storage->save_version(unsaved.front()))) unsaved.pop_front();
+}
+
 void MetricsState::write_lines() {
   // The newest version may yet be evaluated as the last one, although it was not due.
   const auto complete = [this](const Pending& entry) {
-    return entry.resolved && (entry.evaluation || pending.size() > 1 || stopped);
+    const auto saved = unsaved.empty() || entry.version < unsaved.front().version;
+    return saved && entry.resolved && (entry.evaluation || pending.size() > 1 || stopped);
   };
-  while (!pending.empty() && complete(pending.front())) {
-    complain(storage->complete_version(pending.front().version, pending.front().evaluation));
+  while (!pending.empty() && complete(pending.front()) &&
+         succeeded(storage->complete_version(pending.front().version, pending.front().evaluation)))
     pending.pop_front();
-  }
 }
 
 /// To the nearest goal, at the mean speed of this life.
@@ -129,11 +145,13 @@ double MetricsState::remaining_s() const {
 
 RunStatus MetricsState::status() const {
   auto status = RunStatus();
-  status.state = phase;
+  status.state = no_room && !stopped_at_s ? "no room for updates" : phase;
   if (!has_model)
     status.not_ready = "the model is being loaded";
   else if (stopped_at_s)
     status.not_ready = "the run is being ended";
+  else if (no_room)
+    status.not_ready = "there is no room for updates (disk full, or store.max_bytes)";
   status.strategy = options.strategy;
   status.version = newest.version;
   status.max_versions = options.goals.max_versions;
@@ -170,6 +188,7 @@ VersionRecord MetricsState::last_record() {
   if (!stopped_at_s) stopped_at_s = elapsed_s();
   stopped = true;
   for (auto& entry : pending) entry.resolved = true;
+  save_versions();
   write_lines();
   totals.wall_seconds = elapsed_s();
   auto record = newest;

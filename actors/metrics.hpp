@@ -42,12 +42,14 @@ struct MetricsState {
   std::optional<double> stopped_at_s;   ///< the clock stands still from here
   bool stopped = false;                 ///< no more versions will come
   std::deque<Pending> pending;          ///< rising versions
+  std::deque<VersionRecord> unsaved;    ///< rising versions that the store had no room for
   std::map<Version, Evaluation> early;  ///< evaluations that overtook their version's record
   VersionRecord newest;
   std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
   bool has_model = false;  ///< the aggregator stands
+  bool no_room = false;  ///< updates were put off for lack of it since the last accepted one
   Roster roster;
   TimePoint roster_at;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds
@@ -63,6 +65,7 @@ struct MetricsState {
   void on_version(VersionRecord version);
   void on_evaluation(const Evaluation& evaluation);
   void on_skip(Version first, Version last);
+  void save_versions();
   void write_lines();
   double remaining_s() const;
   RunStatus status() const;

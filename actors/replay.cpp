@@ -14,15 +14,11 @@ const auto kFarEnough = Error{ec::cancelled, "far enough"};
 class Replay {
  public:
   Replay(Aggregation& aggregation, const ReplayOptions& options)
-      : aggregation_(aggregation), options_(options), to_skip_(aggregation.folded()) {}
+      : aggregation_(aggregation), options_(options), covered_(aggregation.updates_accepted()) {}
 
   Result<void> add(const LedgerUpdate& update) {
     const auto& record = update.record;
-    if (to_skip_ > 0) {
-      // The snapshot's buffer holds it.
-      --to_skip_;
-      return {};
-    }
+    if (update.number <= covered_) return {};  // the snapshot's buffer holds it
     if (record.folded_into != aggregation_.version() + 1)
       return fail(ec::corrupt_data, "update " + std::to_string(update.number) +
                                         " of the ledger belongs to version " +
@@ -54,7 +50,7 @@ class Replay {
  private:
   Aggregation& aggregation_;
   const ReplayOptions& options_;
-  std::uint64_t to_skip_;
+  std::uint64_t covered_;  ///< number of the last update that the snapshot knows
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder
                     : FileSink::create(folder, offer.size_bytes);
   if (!sink) return tl::unexpected(sink.error());
   auto upload = Upload(offer, std::move(*sink));
+  upload.to_be_kept_ = named;
   if (named)
     if (auto ok = upload.take_over(); !ok) return tl::unexpected(ok.error());
   return upload;
@@ -62,6 +63,7 @@ Result<void> Upload::take_over() {
     if (auto ok = sink.read(received_, part); !ok) return ok;
     hash_.add(part);
     received_ += part.size();
+    taken_over_ = true;
   }
   return {};
 }
@@ -74,6 +76,7 @@ Result<void> Upload::add(const Chunk& chunk) {
                                       std::to_string(received_) + " was expected");
   if (auto* sink = std::get_if<FileSink>(&target_)) {
     if (auto ok = sink->write(chunk.offset, bytes); !ok) return ok;
+    if (to_be_kept_) sink->start_flush();
   } else {
     std::memcpy(std::get<AlignedBuffer>(target_).data() + chunk.offset, bytes.data(), bytes.size());
   }
@@ -86,7 +89,12 @@ Result<ByteSourcePtr> Upload::finish() && {
   if (received_ != offer_.size_bytes)
     return fail(ec::corrupt_data, "the upload ended at byte " + std::to_string(received_) + " of " +
                                       std::to_string(offer_.size_bytes));
-  if (hash_.value() != offer_.hash) return fail(ec::corrupt_data, "the update was damaged on its way");
+  if (hash_.value() != offer_.hash) {
+    if (!taken_over_) return fail(ec::corrupt_data, "the update was damaged on its way");
+    // A power cut may leave anything in a file that was not flushed.
+    if (auto ok = std::get<FileSink>(target_).clear(); !ok) return tl::unexpected(ok.error());
+    return fail(ec::unavailable, "what was received before the restart is damaged; it is wanted again");
+  }
   if (auto* sink = std::get_if<FileSink>(&target_)) return ByteSourcePtr(std::move(*sink).finish());
   return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
 }
@@ -180,9 +188,12 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
       upload->offer().size_bytes == offer.size_bytes)
     return upload->received();
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
-  if (!begun) return tl::unexpected(begun.error());
+  if (!begun) {
+    if (begun.error().code == ec::store_full) tell_no_room(offer.task);
+    return tl::unexpected(begun.error());
+  }
   upload.emplace(std::move(*begun));
-  return 0;
+  return upload->received();
 }
 
 caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<ByteSourcePtr> blob) {
@@ -196,6 +207,10 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
       ask_receipt(task);
     else
       refuse(task, ok.error());
+    return receipt;
+  }
+  if (!blob && blob.error().code == ec::unavailable) {
+    receipt.deliver(to_caf(blob.error()));  // the client offers it again
     return receipt;
   }
   if (!blob) {
@@ -264,6 +279,7 @@ void SessionState::decide(const Receipt& decision) {
   if (decision.code == ec::store_full) {
     // The lease holds on: the client offers the update again later.
     submitting = nullptr;
+    tell_no_room(decision.task);
     if (receipt.pending()) receipt.deliver(decision);
     return;
   }
@@ -280,6 +296,15 @@ void SessionState::decide(const Receipt& decision) {
                 "update of {} for task {} refused: {}: {}", client_name, decision.task,
                 name_of(decision.code), decision.text);
   if (receipt.pending()) receipt.deliver(decision);
+}
+
+/// The update is not refused for good, but somebody should look at the disk.
+void SessionState::tell_no_room(TaskId task) {
+  auto record = UpdateRecord();
+  record.task = task;
+  record.client = client;
+  record.decision = ec::store_full;
+  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
 }
 
 /// Refuses before the aggregator was asked; the lease is lost, so that its work is not waited for.

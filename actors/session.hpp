@@ -36,7 +36,8 @@ class Upload {
   /// The next part. A part that was received before is ignored; a gap fails with `corrupt_data`.
   Result<void> add(const Chunk& chunk);
 
-  /// After the last part; fails with `corrupt_data` when bytes are missing or the hash does not hold.
+  /// After the last part; fails with `corrupt_data` when bytes are missing or the hash does not hold, with
+  /// `unavailable` when that may be due to bytes from before a restart: they are to be sent again.
   Result<ByteSourcePtr> finish() &&;
 
  private:
@@ -46,6 +47,8 @@ class Upload {
   UploadOffer offer_;
   std::variant<FileSink, AlignedBuffer> target_;
   std::uint64_t received_ = 0;
+  bool to_be_kept_ = false;  ///< on disk, if the update is accepted
+  bool taken_over_ = false;  ///< some bytes are from before a restart
   Hash hash_;
 };
 
@@ -80,6 +83,7 @@ struct SessionState {
   void submit();
   void ask_receipt(TaskId task);
   void decide(const Receipt& decision);
+  void tell_no_room(TaskId task);
   void refuse(TaskId task, const Error& error);
 };
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "messages/durable_step.hpp"
+
 namespace fl {
 
 FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept
@@ -28,6 +30,9 @@ Error system_error(const std::string& what, const std::filesystem::path& path) {
 }
 
 namespace {
+
+/// Of a file that is being written, handed to the disk at a time.
+constexpr std::uint64_t kFlushPart_bytes = std::uint64_t{1} << 20;
 
 Result<void> read_fully(int file, const std::filesystem::path& path, std::uint64_t offset,
                         std::span<std::byte> out) {
@@ -63,12 +68,14 @@ Result<void> FileSource::read(std::uint64_t offset, std::span<std::byte> out) co
 }
 
 Result<void> FileSource::keep_as(const std::filesystem::path& path) const {
+  if (auto ok = durable_step("rename", path_); !ok) return ok;
   if (::rename(path_.c_str(), path.c_str()) != 0) {
     // A commit that is repeated finds its file moved already.
     auto error = std::error_code();
     if (errno != ENOENT || !std::filesystem::exists(path, error))
       return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
   }
+  if (auto ok = durable_step("flush", path); !ok) return ok;
   if (::fdatasync(file_.get()) != 0) return tl::unexpected(system_error("cannot flush", path));
   return {};
 }
@@ -95,6 +102,7 @@ Result<FileSink> FileSink::create(const std::filesystem::path& folder, std::uint
 }
 
 Result<FileSink> FileSink::open_named(const std::filesystem::path& file, std::uint64_t size) {
+  if (auto ok = durable_step("create", file); !ok) return tl::unexpected(ok.error());
   auto descriptor = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!descriptor) return tl::unexpected(system_error("cannot create", file));
 #ifdef FALLOC_FL_KEEP_SIZE
@@ -119,6 +127,7 @@ Result<void> FileSink::read(std::uint64_t offset, std::span<std::byte> out) cons
 Result<void> FileSink::write(std::uint64_t offset, std::span<const std::byte> bytes) {
   if (offset > size_ || bytes.size() > size_ - offset)
     return fail(ec::wrong_length, "bytes beyond the announced end at " + std::to_string(size_));
+  if (auto ok = durable_step("write", path_); !ok) return ok;
   while (!bytes.empty()) {
     const auto written = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -126,6 +135,21 @@ Result<void> FileSink::write(std::uint64_t offset, std::span<const std::byte> by
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     offset += static_cast<std::uint64_t>(written);
   }
+  return {};
+}
+
+void FileSink::start_flush() {
+#ifdef SYNC_FILE_RANGE_WRITE
+  const auto end = length().value_or(0);
+  if (end < flushing_ + kFlushPart_bytes && end < size_) return;
+  (void)::sync_file_range(file_.get(), static_cast<off_t>(flushing_), static_cast<off_t>(end - flushing_),
+                          SYNC_FILE_RANGE_WRITE);
+  flushing_ = end;
+#endif
+}
+
+Result<void> FileSink::clear() {
+  if (::ftruncate(file_.get(), 0) != 0) return tl::unexpected(system_error("cannot empty", path_));
   return {};
 }
 

@@ -63,6 +63,10 @@ class FileSink {
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const;
 
   Result<void> write(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Takes back all that was written.
+  Result<void> clear();
+  /// Lets the disk begin with what was written, without waiting, so that a flush finds little left to do.
+  void start_flush();
   /// Ends writing: the same file, to read.
   std::shared_ptr<const FileSource> finish() &&;
 
@@ -71,6 +75,7 @@ class FileSink {
   FileDescriptor file_;
   std::uint64_t size_ = 0;
   std::filesystem::path path_;
+  std::uint64_t flushing_ = 0;  ///< up to where the disk was told to begin
 };
 
 }  // namespace fl

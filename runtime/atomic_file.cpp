@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "messages/durable_step.hpp"
+
 namespace fl {
 
 namespace {
@@ -14,27 +16,19 @@ namespace {
 /// Bytes read and written at a time.
 constexpr std::uint64_t kPart_bytes = std::uint64_t{1} << 20;
 
-FileStepHook& file_step_hook() {
-  static auto hook = FileStepHook();
-  return hook;
-}
-
-Result<void> before(std::string_view step, const std::filesystem::path& file) {
-  return file_step_hook() ? file_step_hook()(step, file) : Result<void>();
-}
-
 }  // namespace
 
 Result<void> flush_folder(const std::filesystem::path& folder) {
-  if (auto ok = before("flush folder", folder); !ok) return ok;
+  if (auto ok = durable_step("flush folder", folder); !ok) return ok;
   const auto descriptor = FileDescriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!descriptor || ::fsync(descriptor.get()) != 0)
     return tl::unexpected(system_error("cannot flush", folder));
   return {};
 }
 
-void set_file_step_hook(FileStepHook hook) {
-  file_step_hook() = std::move(hook);
+void remove_file(const std::filesystem::path& file) {
+  auto error = std::error_code();
+  if (durable_step("remove", file)) std::filesystem::remove(file, error);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path file, FileDescriptor descriptor)
@@ -45,7 +39,7 @@ std::filesystem::path AtomicFile::temporary() const {
 }
 
 Result<AtomicFile> AtomicFile::create(std::filesystem::path file) {
-  if (auto ok = before("create", file); !ok) return tl::unexpected(ok.error());
+  if (auto ok = durable_step("create", file); !ok) return tl::unexpected(ok.error());
   auto result = AtomicFile(std::move(file), {});
   constexpr auto mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
   result.descriptor_ =
@@ -59,7 +53,7 @@ AtomicFile::~AtomicFile() {
 }
 
 Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
-  if (auto ok = before("write", file_); !ok) return ok;
+  if (auto ok = durable_step("write", file_); !ok) return ok;
   while (!bytes.empty()) {
     const auto written = ::write(descriptor_.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -74,9 +68,9 @@ Result<void> AtomicFile::write(std::string_view text) {
 }
 
 Result<void> AtomicFile::commit() {
-  if (auto ok = before("flush", file_); !ok) return ok;
+  if (auto ok = durable_step("flush", file_); !ok) return ok;
   if (::fsync(descriptor_.get()) != 0) return tl::unexpected(system_error("cannot flush", temporary()));
-  if (auto ok = before("rename", file_); !ok) return ok;
+  if (auto ok = durable_step("rename", file_); !ok) return ok;
   if (::rename(temporary().c_str(), file_.c_str()) != 0)
     return tl::unexpected(system_error("cannot write", file_));
   descriptor_ = FileDescriptor();

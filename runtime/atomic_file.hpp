@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string_view>
 
@@ -40,6 +39,9 @@ class AtomicFile {
   FileDescriptor descriptor_;
 };
 
+/// Removes a file if it is there. A failure is none: what is left is removed another time.
+void remove_file(const std::filesystem::path& file);
+
 /// Renames and new files in a folder are on disk only when the folder is.
 Result<void> flush_folder(const std::filesystem::path& folder);
 
@@ -48,11 +50,5 @@ Result<void> write_atomically(const std::filesystem::path& file, std::string_vie
 
 /// The same of any bytes, a part at a time where they do not lie in memory. Fails as their reading does, too.
 Result<void> write_atomically(const std::filesystem::path& file, const ByteSource& bytes);
-
-/// For tests: called before each step ("create", "write", "flush", "rename", "flush folder") on a file; what
-/// it fails with, the step fails with. It may also end the process there. An empty function removes it. Not
-/// thread-safe.
-using FileStepHook = std::function<Result<void>(std::string_view step, const std::filesystem::path& file)>;
-void set_file_step_hook(FileStepHook hook);
 
 }  // namespace fl

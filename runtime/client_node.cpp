@@ -13,6 +13,7 @@
 #include "runtime/client_speeds.hpp"
 #include "runtime/client_spool.hpp"
 #include "runtime/credentials.hpp"
+#include "runtime/durable_steps.hpp"
 #include "runtime/network.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/roles.hpp"
@@ -127,6 +128,7 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   if (!credentials) return refuse(credentials.error());
   auto chaos = Chaos::parse(config.chaos_crash);
   if (!chaos) return refuse(chaos.error());
+  if (const auto n = (*chaos)->dies_at_write(); n > 0) die_at_durable_step(n);
   auto folder = std::optional<RunFolder>();
   if (command_line.out) {
     auto opened = RunFolder::open({command_line.out, Role::client, command_line.resume}, config);

@@ -43,14 +43,14 @@ std::optional<TrainedUpdate> FileSpool::load(const std::string& run_id) {
   auto update = read_update(path);
   if (update) return std::move(*update);
   spdlog::warn("the spooled update {} cannot be used: {}", path.string(), to_string(update.error()));
-  std::filesystem::remove(path, error);
+  remove_file(path);
   return std::nullopt;
 }
 
 void FileSpool::clear() {
   auto error = std::error_code();
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error))
-    if (entry.path().extension() == ".update") std::filesystem::remove(entry.path(), error);
+    if (entry.path().extension() == ".update") remove_file(entry.path());
 }
 
 }  // namespace fl

@@ -120,7 +120,9 @@ std::vector<ConfigKey> process_keys() {
                 "[\"aggregator@version=3\", "
                 "\"client-2@task=2\"]. With I an index from 0 and N a count from 1: aggregator@version=N, "
                 "scheduler@lease=N, gateway@hello=N, evaluator@version=N, metrics@version=N, "
-                "checkpointer@snapshot=N, session-I@update=N, client-I@task=N, trainer-I@task=N."),
+                "checkpointer@snapshot=N, session-I@update=N, client-I@task=N, trainer-I@task=N. "
+                "process@write=N is not a crash of an actor: the whole process dies, as by kill -9, at "
+                "its Nth write to the disk."),
       key("supervision.max_restarts", FL_CONFIG_MEMBER(supervision.max_restarts))
           .says("Restarts of one actor within supervision.period_s; one more ends the run."),
       key("supervision.period_s", FL_CONFIG_MEMBER(supervision.period))

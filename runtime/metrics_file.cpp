@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "messages/durable_step.hpp"
 #include "messages/file_source.hpp"
 #include "runtime/atomic_file.hpp"
 #include "runtime/write_all.hpp"
@@ -40,6 +41,7 @@ std::string metrics_line(const VersionRecord& version) {
 }
 
 Result<void> MetricsFile::append(const VersionRecord& version) const {
+  if (auto ok = durable_step("write", file_); !ok) return ok;
   constexpr auto mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
   const auto output = FileDescriptor(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
   if (!output) return tl::unexpected(system_error("cannot open", file_));

@@ -21,13 +21,18 @@ ExitCode complain(ExitCode code, const std::string& text) {
   return code;
 }
 
-/// The newest version whose updates, or those of a version before it, are no longer kept: the replay begins
-/// there or later. 0: all are kept.
+/// The newest version before which some update is not kept, or was accepted while there was no ledger: the
+/// replay begins there or later. 0: all are kept.
 Result<Version> newest_pruned(SqliteDatabase& database) {
   auto version = Version{0};
+  auto expected = std::uint64_t{1};
   auto ok =
-      database.run("SELECT coalesce(max(folded_into), 0) FROM updates WHERE number IS NOT NULL AND kept = 0",
-                   {}, [&](const SqlRow& row) { version = row.count(0); });
+      database.run("SELECT number, folded_into, kept FROM updates WHERE number IS NOT NULL ORDER BY number",
+                   {}, [&](const SqlRow& row) {
+                     if (row.count(0) != expected) version = std::max(version, row.count(1) - 1);
+                     if (row.integer(2) == 0) version = std::max(version, row.count(1));
+                     expected = row.count(0) + 1;
+                   });
   if (!ok) return tl::unexpected(ok.error());
   return version;
 }

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "messages/durable_step.hpp"
 #include "runtime/atomic_file.hpp"
 #include "runtime/run_store.hpp"
 
@@ -62,6 +63,7 @@ Result<void> write_holder(const FileDescriptor& file, const fs::path& path,
                           const std::optional<HostPort>& address) {
   auto text = "process " + std::to_string(::getpid()) + "\n";
   if (address) text += "host " + address->host + "\nport " + std::to_string(address->port.value_or(0)) + "\n";
+  if (auto ok = durable_step("write", path); !ok) return ok;
   if (::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
       ::ftruncate(file.get(), static_cast<off_t>(text.size())) != 0)
     return tl::unexpected(system_error("cannot write", path));

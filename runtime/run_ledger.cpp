@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -81,7 +82,7 @@ Result<void> RunLedger::begin(SqliteDatabase& database) {
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
     // Bytes whose decision was not committed, or that were covered before the crash.
     if (const auto number = number_of(entry.path()); number == 0 || kept.contains(number)) continue;
-    std::filesystem::remove(entry.path(), error);
+    remove_file(entry.path());
   }
   return {};
 }
@@ -148,7 +149,15 @@ Result<void> RunLedger::read(SqliteDatabase& database, Version after, const Ledg
                    });
   if (!ok) return ok;
   auto closing = closings.begin();
+  // A version may hold nothing but updates from before there was a ledger.
+  const auto close_before = [&](std::uint64_t number) -> Result<void> {
+    for (; closing != closings.end() && closing->last_number < number; ++closing) {
+      if (auto done = reader.on_closing(*closing); !done) return done;
+    }
+    return {};
+  };
   for (auto& update : *updates) {
+    if (ok = close_before(update.number); !ok) return ok;
     auto file = FileSource::open(file_of(update.number));
     if (!file)
       return fail(ec::corrupt_data, "update " + std::to_string(update.number) +
@@ -159,11 +168,8 @@ Result<void> RunLedger::read(SqliteDatabase& database, Version after, const Ledg
       return fail(ec::corrupt_data,
                   file_of(update.number).string() + " is damaged: its checksum does not hold");
     if (ok = reader.on_update(update); !ok) return ok;
-    for (; closing != closings.end() && closing->last_number == update.number; ++closing) {
-      if (ok = reader.on_closing(*closing); !ok) return ok;
-    }
   }
-  return {};
+  return close_before(std::numeric_limits<std::uint64_t>::max());
 }
 
 Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& database) const {
@@ -174,17 +180,17 @@ Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& dat
   return records;
 }
 
-Result<void> RunLedger::prune(SqliteDatabase& database, Version covered) {
-  if (!options_.keep_updates || options_.keep_covered) return {};
-  auto error = std::error_code();
-  auto ok = database.run("SELECT number, bytes FROM updates WHERE kept = 1 AND folded_into <= ?",
-                         {signed_of(covered)}, [&](const SqlRow& row) {
-                           std::filesystem::remove(file_of(row.count(0)), error);
-                           kept_bytes_ -= std::min(kept_bytes_, row.count(1));
-                         });
-  if (!ok) return ok;
-  return database.run("UPDATE updates SET kept = 0 WHERE kept = 1 AND folded_into <= ?",
-                      {signed_of(covered)});
+Result<std::vector<std::filesystem::path>> RunLedger::release(SqliteDatabase& database, Version covered) {
+  auto files = std::vector<std::filesystem::path>();
+  if (!options_.keep_updates || options_.keep_covered) return files;
+  auto ok =
+      database.run("UPDATE updates SET kept = 0 WHERE kept = 1 AND folded_into <= ? RETURNING number, bytes",
+                   {signed_of(covered)}, [&](const SqlRow& row) {
+                     files.push_back(file_of(row.count(0)));
+                     kept_bytes_ -= std::min(kept_bytes_, row.count(1));
+                   });
+  if (!ok) return tl::unexpected(ok.error());
+  return files;
 }
 
 Result<std::vector<VersionRecord>> RunLedger::unsaved_versions(SqliteDatabase& database,
@@ -195,8 +201,7 @@ Result<std::vector<VersionRecord>> RunLedger::unsaved_versions(SqliteDatabase& d
       "SELECT c.version, count(*), sum(u.samples * u.train_loss) / sum(u.samples), avg(u.staleness), "
       "sum(u.staleness), max(u.staleness), sum(u.bytes), max(u.number) FROM closings c JOIN updates u ON "
       "u.folded_into = c.version AND u.number IS NOT NULL WHERE c.version > (SELECT coalesce(max(version), "
-      "0) FROM "
-      "versions) GROUP BY c.version ORDER BY c.version",
+      "0) FROM versions) GROUP BY c.version ORDER BY c.version",
       {}, [&](const SqlRow& row) {
         auto version = VersionRecord();
         version.version = row.count(0);

@@ -37,8 +37,9 @@ class RunLedger {
   Result<void> read(SqliteDatabase& database, Version after, const LedgerReader& reader) const;
   Result<std::vector<UpdateRecord>> newest_accepted(SqliteDatabase& database) const;
 
-  /// Removes the bytes of updates in versions up to `covered`, unless all are to be kept.
-  Result<void> prune(SqliteDatabase& database, Version covered);
+  /// Notes in the caller's transaction that the bytes of updates in versions up to `covered` are kept no
+  /// longer, unless all are to be, and returns the files to remove once that is on disk.
+  Result<std::vector<std::filesystem::path>> release(SqliteDatabase& database, Version covered);
 
   /// Versions above the newest in `versions` that were closed, with what the decisions say of them.
   Result<std::vector<VersionRecord>> unsaved_versions(SqliteDatabase& database,

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <random>
 
+#include "runtime/atomic_file.hpp"
 #include "runtime/run_store_schema.hpp"
 
 namespace fl {
@@ -162,17 +163,25 @@ Result<void> RunStore::save_snapshot(const AggregationState& state, TaskId next_
   const auto kept = snapshots_.versions();
   const auto lock = std::lock_guard(mutex_);
   clean_spool(false);
-  return database_.transaction([&]() -> Result<void> {
+  auto released = std::vector<std::filesystem::path>();
+  const auto work = [&]() -> Result<void> {
     if (auto ok = database_.run("DELETE FROM snapshots WHERE version < ?", {signed_of(kept.front())}); !ok)
       return ok;
     // The oldest snapshot that is kept can still be gone on from.
-    if (auto ok = ledger_.prune(database_, kept.front()); !ok) return ok;
+    auto files = ledger_.release(database_, kept.front());
+    if (!files) return tl::unexpected(files.error());
+    released = std::move(*files);
     return database_.run(
         "INSERT OR REPLACE INTO snapshots (version, file, bytes, updates_accepted, written_at) "
         "VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
         {signed_of(state.version), file->filename().string(), signed_of(size),
          signed_of(state.updates_accepted)});
-  });
+  };
+  // Bytes go when the database no longer says that they are there, even after a power cut.
+  if (auto ok = keeps_updates() ? database_.durable_transaction(work) : database_.transaction(work); !ok)
+    return ok;
+  for (const auto& path : released) remove_file(path);
+  return {};
 }
 
 Result<std::optional<StoredSnapshot>> RunStore::load_snapshot(const LayoutPtr& layout) {
@@ -222,7 +231,7 @@ void RunStore::clean_spool(bool at_start) {
   for (const auto& entry : std::filesystem::directory_iterator(spool_, error)) {
     auto task = 0ULL;
     if (std::sscanf(entry.path().filename().c_str(), "task-%llu-", &task) != 1) continue;
-    if (!open.contains(task) && task < below) std::filesystem::remove(entry.path(), error);
+    if (!open.contains(task) && task < below) remove_file(entry.path());
   }
 }
 
@@ -265,9 +274,17 @@ Result<void> RunStore::complete_version(Version version, const std::optional<Eva
        evaluation ? SqlValue(signed_of(evaluation->samples)) : SqlValue(nullptr), signed_of(version)},
       [&](const SqlRow& row) { completed = version_of_row(row); });
   if (!ok) return ok;
-  // The row comes first: a crash between the two costs a line until the next start writes it, never doubles
-  // one.
-  return completed ? metrics_.append(*completed) : Result<void>();
+  if (!completed && !lines_missing_) return {};
+  // The row comes first: a crash between the two, or a full disk, costs a line until the next one is written,
+  // never doubles one.
+  if (!lines_missing_)
+    ok = metrics_.append(*completed);
+  else if (const auto all = select_versions(database_, "WHERE complete = 1 ORDER BY version"); all)
+    ok = metrics_.replace(*all);
+  else
+    ok = tl::unexpected(all.error());
+  lines_missing_ = !ok;
+  return ok;
 }
 
 Result<void> RunStore::forget_above(Version version) {

@@ -93,6 +93,7 @@ class RunStore final : public RunStorage {
   std::mutex mutex_;  ///< of the database and metrics.jsonl; taken after the other where both are
   SqliteDatabase database_;
   MetricsFile metrics_;
+  bool lines_missing_ = false;  ///< metrics.jsonl lacks a version of the database, or holds half a line
   std::mutex snapshots_mutex_;  ///< a snapshot being written holds up nothing else
   SnapshotFolder snapshots_;
   RunLedger ledger_;

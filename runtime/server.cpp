@@ -13,6 +13,7 @@
 #include "actors/metrics.hpp"
 #include "actors/scheduler.hpp"
 #include "runtime/closing.hpp"
+#include "runtime/durable_steps.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/service_notifier.hpp"
@@ -177,6 +178,7 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   if (!start) return tl::unexpected(start.error());
   auto chaos = Chaos::parse(config.chaos_crash);
   if (!chaos) return tl::unexpected(chaos.error());
+  if (const auto n = (*chaos)->dies_at_write(); n > 0) die_at_durable_step(n);
   auto workbench = Result<Workbench>(Workbench());
   if (*start != RunFolder::Start::completed) {
     workbench = make_server_workbench(config, command_line.role == Role::simulate);

@@ -210,7 +210,7 @@ Result<std::filesystem::path> SnapshotFolder::save(const AggregationState& state
   const auto all = versions();
   for (std::size_t i = 0; i + keep_ < all.size(); ++i) {
     // The one just written stays, whatever numbers lie about.
-    if (all[i] != state.version) std::filesystem::remove(file_of(all[i]), error);
+    if (all[i] != state.version) remove_file(file_of(all[i]));
   }
   return file;
 }
@@ -218,7 +218,7 @@ Result<std::filesystem::path> SnapshotFolder::save(const AggregationState& state
 Result<std::optional<StoredSnapshot>> SnapshotFolder::load(const LayoutPtr& layout) {
   auto error = std::error_code();
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
-    if (entry.path().extension() == kTemporaryEnding) std::filesystem::remove(entry.path(), error);
+    if (entry.path().extension() == kTemporaryEnding) remove_file(entry.path());
   }
   auto all = versions();
   std::reverse(all.begin(), all.end());

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "messages/durable_step.hpp"
+
 namespace fl {
 
 namespace {
@@ -134,6 +136,7 @@ Result<void> SqliteDatabase::transaction(const std::function<Result<void>()>& wo
   if (auto ok = run("BEGIN IMMEDIATE"); !ok) return ok;
   auto done = work();
   if (done) done = run("COMMIT");
+  if (done) (void)durable_step("committed", file_);  // nothing can fail any more, but the process may end
   // Some failures end the transaction by themselves.
   if (!done && sqlite3_get_autocommit(connection_.get()) == 0) (void)run("ROLLBACK");
   return done;

@@ -83,8 +83,12 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
   member.validates = ready.validation_samples > 0;
   if (member.lease) {
     auto& lease = member.lease->lease;
-    if (!lease->model && model_ && lease->assignment.task.base == model_->version()) {
-      auto renewed = Lease{lease->assignment, model_};
+    const auto is_current = model_ && lease->assignment.task.base == model_->version();
+    // One from before a restart knows no size; who has its base needs none, and who asks for it is told that
+    // it is gone.
+    const auto knows_size = lease->assignment.task.model_bytes > 0;
+    if (!lease->model && model_ && (is_current || !knows_size)) {
+      auto renewed = Lease{lease->assignment, is_current ? model_ : nullptr};
       renewed.assignment.task.model_bytes = model_->size();
       lease = std::make_shared<const Lease>(std::move(renewed));
     }

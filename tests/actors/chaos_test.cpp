@@ -11,14 +11,14 @@ TEST_CASE("every form of the documentation is known") {
   CHECK(Chaos::parse({}));
   CHECK(Chaos::parse({"aggregator@version=1", "scheduler@lease=12", "gateway@hello=3", "evaluator@version=4",
                       "metrics@version=5", "checkpointer@snapshot=6", "session-0@update=7",
-                      "client-12@task=8", "trainer-3@task=9"}));
+                      "client-12@task=8", "trainer-3@task=9", "process@write=10"}));
 }
 
 TEST_CASE("anything else is refused, and named") {
   for (const auto* entry :
        {"", "aggregator", "aggregator@version=0", "aggregator@version=-1", "aggregator@task=1",
         "client@task=1", "client-1@task=1 ", "client-1@task=", "session-1@version=1", "node@hello=1",
-        "aggregator@version=1;", "aggregator@version=03"}) {
+        "aggregator@version=1;", "aggregator@version=03", "process@write=0", "process@task=1"}) {
     const auto chaos = Chaos::parse({"client-1@task=1", entry});
     REQUIRE_FALSE_MESSAGE(chaos, entry);
     CHECK(chaos.error().code == ec::bad_config);

@@ -5,88 +5,102 @@
 """
 
 import os
-import random
-import re
-import sqlite3
 import time
 
-from federation import ECHO, FederationTest, main
+from durability import ACCEPTED, CLIENT, SEED, SERVER, DurabilityTest
+from federation import main
 
 KILLS = int(os.environ.get("FL_KILLS", "6"))
-SEED = int(os.environ.get("FL_SEED", str(random.randrange(1 << 30))))
-
-SERVER = [*ECHO, "clients.count=4", "strategy.buffer_size=2", "run.max_versions=0", "store.keep_updates=true",
-          "store.snapshot_every=7", "clients.minimum=1"]
-CLIENT = [*ECHO, "net.backoff_max_s=0.2", "train.echo_seconds=0.02"]
-ACCEPTED = re.compile(r"update of task (\d+) from version \d+ accepted")
 
 
-class Durability(FederationTest):
-    def setUp(self):
-        super().setUp()
-        self.random = random.Random(SEED)
-        self.accepted = set()
+class Durability(DurabilityTest):
+    def kill_server(self, server, out, settings):
+        """Dead and there again, at the same port."""
+        server.kill()
+        server.wait()
+        server.end()
+        return self.aggregator(out, "--resume", port=server.port, settings=settings)
 
-    def note_accepted(self, client):
-        self.accepted |= {int(found.group(1)) for found in map(ACCEPTED.search, client.lines) if found}
+    def kill_client(self, port, index):
+        victim = self.clients[index]
+        victim.kill()
+        victim.wait()
+        self.note_accepted(victim)
+        victim.end()
+        self.clients[index] = self.client(port, f"c{index}", "--out", self.folder / f"c{index}", settings=CLIENT)
 
-    def check_ledger(self, out):
-        """No acknowledged update is missing, none is there twice, and the ledger gives the model of the summary."""
-        for client in self.clients:
-            self.note_accepted(client)
-        with sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True) as database:
-            ledger = [row[0] for row in database.execute("SELECT task FROM updates WHERE number IS NOT NULL")]
-        self.assertEqual(len(ledger), len(set(ledger)), "an update was applied twice")
-        self.assertEqual(self.accepted - set(ledger), set(), f"acknowledged updates are missing (FL_SEED={SEED})")
+    def report(self, what, out):
         summary = self.summary(out)
-        self.assertEqual(summary["updates_accepted"], len(ledger))
-        code, output = self.run_node_bare("replay", out)
-        self.assertEqual(code, 0, f"FL_SEED={SEED}\n{output}")
-        self.assertIn(summary["model_sha256"], output)
-        self.assert_versions_once(out)
+        size = sum(file.stat().st_size for file in (out / "updates").iterdir())
+        print(f"{what}: {summary['updates_accepted']} updates in version {summary['model_version']}, "
+              f"{len(self.accepted)} heard of by clients, {size / 1e6:.1f} MB in the ledger, model_sha256 of the "
+              f"summary = of the replay, FL_SEED={SEED}", flush=True)
 
-    def start_clients(self, port, count=4):
-        self.clients = [self.client(port, f"c{i}", "--out", self.folder / f"c{i}", settings=CLIENT)
-                        for i in range(count)]
-
-    def stop_when_all_are_back(self, out, server):
-        for client in self.clients:
-            heard = sum(1 for line in client.lines if ACCEPTED.search(line))
-            client.wait_for(ACCEPTED, heard + 1)
-        code, output = self.run_node_bare("stop", out)
-        self.assertEqual(code, 0, output)
-        self.assertEqual(server.wait(), 0, server.output)
-
-    def test_an_aggregator_killed_at_random_moments_loses_nothing(self):
+    def kill_servers(self, settings):
         out = self.folder / "run"
-        server = self.aggregator(out, settings=SERVER)
-        port = server.port
-        self.start_clients(port)
+        server = self.aggregator(out, settings=settings)
+        self.start_clients(server.port)
         for _ in range(KILLS):
             time.sleep(self.random.uniform(0.02, 0.6))
-            server.kill()
-            server.wait()
-            server = self.aggregator(out, "--resume", port=port, settings=SERVER)
+            server = self.kill_server(server, out, settings)
         self.stop_when_all_are_back(out, server)
         for client in self.clients:
             self.assertEqual(client.wait(), 0, client.output)
         self.check_ledger(out)
+        self.report(f"{KILLS} kills of the aggregator", out)
+
+    def test_an_aggregator_killed_at_random_moments_loses_nothing(self):
+        self.kill_servers(SERVER)
+
+    def test_a_synchronous_aggregator_killed_at_random_moments_loses_nothing(self):
+        self.kill_servers([*SERVER, "strategy.name=fedavg"])
 
     def test_clients_killed_at_random_moments_lose_nothing(self):
         out = self.folder / "run"
         server = self.aggregator(out, settings=SERVER)
         self.start_clients(server.port)
-        for _ in range(max(2, KILLS // 2)):
+        kills = max(2, KILLS // 2)
+        for _ in range(kills):
             time.sleep(self.random.uniform(0.02, 0.4))
-            index = self.random.randrange(4)
-            victim = self.clients[index]
-            victim.kill()
-            victim.wait()
-            self.note_accepted(victim)
-            self.clients[index] = self.client(server.port, f"c{index}", "--out", self.folder / f"c{index}",
-                                              settings=CLIENT)
+            self.kill_client(server.port, self.random.randrange(4))
         self.stop_when_all_are_back(out, server)
         self.check_ledger(out)
+        self.report(f"{kills} kills of clients", out)
+
+    def test_both_sides_killed_at_random_moments_lose_nothing(self):
+        out = self.folder / "run"
+        server = self.aggregator(out, settings=SERVER)
+        self.start_clients(server.port)
+        kills = max(4, KILLS // 2)
+        for _ in range(kills):
+            time.sleep(self.random.uniform(0.02, 0.4))
+            if self.random.random() < 0.5:
+                server = self.kill_server(server, out, SERVER)
+            else:
+                self.kill_client(server.port, self.random.randrange(4))
+        self.stop_when_all_are_back(out, server)
+        self.check_ledger(out)
+        self.report(f"{kills} kills of either side", out)
+
+    def test_a_run_that_began_without_a_ledger_goes_on_with_one(self):
+        out = self.folder / "run"
+        settings = [*SERVER, "strategy.buffer_size=3", "store.snapshot_every=1000000"]
+        server = self.aggregator(out, settings=[*settings, "store.durability=snapshot"])
+        self.start_clients(server.port)
+        self.stop_when_all_are_back(out, server)
+        begun_with = self.summary(out)["updates_accepted"]
+        for client in self.clients:
+            client.end()
+        server = self.aggregator(out, "--resume", settings=[*settings, "store.durability=update"])
+        self.start_clients(server.port)
+        for client in self.clients:
+            client.wait_for(ACCEPTED, 2)
+        server = self.kill_server(server, out, [*settings, "store.durability=update"])
+        self.stop_when_all_are_back(out, server)
+        self.assertGreater(self.summary(out)["updates_accepted"], begun_with)
+        code, output = self.run_node_bare("replay", out)
+        self.assertEqual(code, 0, output)
+        self.assertIn(self.summary(out)["model_sha256"], output)
 
     def test_replay_without_a_client_and_until_a_version(self):
         out = self.folder / "run"

@@ -203,6 +203,23 @@ TEST_CASE("a new book takes over the leases that sessions hold") {
   CHECK_FALSE(book.book.take_effects().first_lease);
 }
 
+TEST_CASE("a lease from before a restart knows its base's size, also when that version is gone") {
+  auto held = Task();
+  held.client = 0;
+  held.id = 7;
+  held.base = 2;
+  for (const auto version : {2, 3}) {
+    auto book = BookOnClock(four_clients(), 2);
+    book.book.hold(held, book.now);
+    book.publish(version, 1, true, 3);
+    book.join(0);
+    const auto lease = book.lease(0);
+    CHECK(lease->assignment.task.id == 7);
+    CHECK(lease->assignment.task.model_bytes == test::model_of(2)->size());
+    CHECK((lease->model != nullptr) == (version == 2));
+  }
+}
+
 TEST_CASE("a model that goes back voids the leases of versions that are no more") {
   auto book = BookOnClock(four_clients());
   book.begin(0);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "messages/durable_step.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using fl::test::read_text;
@@ -34,12 +35,12 @@ TEST_CASE("whichever step fails, the old content or the new one is there") {
   for (const auto* failing : {"create", "write", "flush", "rename", "flush folder"}) {
     CAPTURE(failing);
     fl::test::write_text(folder / "a", "old");
-    fl::set_file_step_hook([&](std::string_view step, const std::filesystem::path&) -> fl::Result<void> {
+    fl::set_durable_step_hook([&](std::string_view step, const std::filesystem::path&) -> fl::Result<void> {
       if (step == failing) return fl::fail(fl::ec::io_failed, "on purpose");
       return {};
     });
     const auto result = fl::write_atomically(folder / "a", "new");
-    fl::set_file_step_hook({});
+    fl::set_durable_step_hook({});
     REQUIRE_FALSE(result.has_value());
     CHECK(result.error().text == "on purpose");
     const auto renamed = std::string_view(failing) == "flush folder";

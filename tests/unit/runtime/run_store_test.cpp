@@ -156,6 +156,59 @@ TEST_CASE("a store of a newer program is refused, and one that is none is an err
 
 // -- Clients --------------------------------------------------------------------------------------
 
+/// A run as the first release with a run store left it: schema 1, without a ledger.
+constexpr auto kSchema1 = R"(
+  CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), run_id TEXT NOT NULL, state TEXT NOT NULL,
+    epoch INTEGER NOT NULL, created_at TEXT NOT NULL, software_version TEXT NOT NULL) STRICT;
+  CREATE TABLE versions (version INTEGER PRIMARY KEY, time_s REAL NOT NULL, virtual_s REAL,
+    updates INTEGER NOT NULL, train_loss REAL, staleness_mean REAL, eval_loss REAL, eval_accuracy REAL,
+    evaluated_samples INTEGER, complete INTEGER NOT NULL DEFAULT 0, updates_accepted INTEGER NOT NULL,
+    updates_rejected TEXT NOT NULL, staleness_sum REAL NOT NULL, staleness_max INTEGER NOT NULL,
+    bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, restarts INTEGER NOT NULL,
+    wall_seconds REAL NOT NULL) STRICT;
+  CREATE TABLE updates (sequence INTEGER PRIMARY KEY, task INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    client INTEGER NOT NULL, base INTEGER NOT NULL, folded_into INTEGER NOT NULL, decision TEXT NOT NULL,
+    samples INTEGER NOT NULL, staleness INTEGER NOT NULL, weight REAL, train_loss REAL, train_seconds REAL,
+    norm REAL, bytes INTEGER NOT NULL, time_s REAL NOT NULL) STRICT;
+  CREATE INDEX updates_by_version ON updates (folded_into);
+  CREATE TABLE clients (client INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    samples INTEGER NOT NULL DEFAULT 0, label_histogram TEXT NOT NULL DEFAULT '[]') STRICT;
+  CREATE TABLE snapshots (version INTEGER PRIMARY KEY, file TEXT NOT NULL, bytes INTEGER NOT NULL,
+    updates_accepted INTEGER NOT NULL, written_at TEXT NOT NULL) STRICT;
+  INSERT INTO run VALUES (1, '00112233445566778899aabbccddeeff', 'stopped', 4, '2026-01-01T00:00:00Z', '0.1');
+  INSERT INTO versions VALUES (1, 1.5, NULL, 2, 0.25, 0.5, NULL, NULL, NULL, 1, 2, '{}', 1, 1, 10, 20, 0, 1.5);
+  INSERT INTO updates VALUES (1, 1, 1, 0, 0, 1, 'none', 7, 0, 1, 0.2, 0.1, 1, 100, 1);
+  INSERT INTO updates VALUES (2, 2, 1, 1, 0, 1, 'none', 7, 0, 1, 0.2, 0.1, 1, 100, 1.2);
+  INSERT INTO clients VALUES (0, 'ann', 7, '[]'), (1, 'bob', 7, '[3,4]');
+  PRAGMA user_version = 1;
+)";
+
+TEST_CASE("a store of an older program opens, and a ledger is kept from there on") {
+  const auto folder = fl::test::TemporaryFolder();
+  {
+    auto database = fl::SqliteDatabase::open(folder / "run.db", fl::SqliteDatabase::Access::create);
+    REQUIRE(database.has_value());
+    REQUIRE(database->script(kSchema1).has_value());
+  }
+  const auto opened = fl::RunStore::open(folder.path(), {{"small", "fedavg_async", 5}, 3, {true, false, 0}});
+  INFO((opened ? std::string() : opened.error().text));
+  REQUIRE(opened.has_value());
+  auto& store = **opened;
+  CHECK(store.run_id() == "00112233445566778899aabbccddeeff");
+  CHECK(store.next_epoch() == fl::Epoch{5});
+  CHECK(store.last_version().value()->totals.updates_accepted == 2);
+  CHECK(store.bind_client("bob", 2, {}) == fl::ClientId{1});
+  CHECK(store.newest_accepted()->empty());
+  CHECK(store.open_leases()->empty());
+  auto batch = fl::LedgerBatch();
+  batch.accepted.push_back(
+      {3, update(9, 2, 2.0), 1, std::make_shared<const fl::MemorySource>(fl::AlignedBuffer(8)), 0});
+  batch.accepted.back().record.decision = fl::ec::none;
+  batch.closings.push_back({2, 3, 1});
+  CHECK(store.commit(batch).has_value());
+  CHECK(store.newest_accepted()->size() == 1);
+}
+
 TEST_CASE("a client has the lowest free place, and keeps it by its name") {
   const auto folder = fl::test::TemporaryFolder();
   auto store = open(folder);

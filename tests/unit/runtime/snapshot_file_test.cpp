@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "messages/durable_step.hpp"
 #include "runtime/atomic_file.hpp"
 #include "tests/support/small_state.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -159,12 +160,12 @@ TEST_CASE("a write that fails half-way leaves the snapshots before it, and its r
   auto folder = folder_in(place);
   REQUIRE(folder.save(full_state(1), 1).has_value());
   auto steps = 0;
-  fl::set_file_step_hook([&](std::string_view, const std::filesystem::path&) -> fl::Result<void> {
+  fl::set_durable_step_hook([&](std::string_view, const std::filesystem::path&) -> fl::Result<void> {
     if (++steps == 4) return fl::fail(fl::ec::io_failed, "on purpose");
     return {};
   });
   const auto failed = folder.save(full_state(2), 1);
-  fl::set_file_step_hook({});
+  fl::set_durable_step_hook({});
   CHECK(failed.error().code == fl::ec::io_failed);
   CHECK(folder.versions() == std::vector<fl::Version>{1});
 
