@@ -17,6 +17,7 @@ struct GatewayState {
     std::string client_name;
     local_session_actor session;
     caf::actor_addr client;
+    FloodGuard hellos;
   };
 
   gateway_actor::pointer self = nullptr;
@@ -24,10 +25,12 @@ struct GatewayState {
   SessionOptions session;
   PeersPtr peers;
   std::map<ClientId, Connected> connected;
+  RefusalLog refusals;
 
   explicit GatewayState(gateway_actor::pointer actor) : self(actor) {}
 
   caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
+  Result<FloodGuard> check_conduct(const Hello& hello, const caf::actor& client);
   void on_down(const caf::down_msg& down);
 };
 

@@ -233,6 +233,9 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   replay->add_option("target", options.target)->required();
   replay->add_option("--until", options.until);
   replay->add_option("--without", options.without);
+  auto* const pardon = app.add_subcommand("pardon");
+  pardon->add_option("target", options.target)->required();
+  pardon->add_option("name", options.name)->required();
   auto* const config = app.add_subcommand("config");
   auto* const show = config->add_subcommand("show");
   add_settings(*show, options);
@@ -254,10 +257,11 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   if (*show) return config_command(options, Action::config_show);
   if (*defaults) return config_command(options, Action::config_default);
   if (*docs) return config_command(options, Action::config_docs);
-  if (*status || *stop) {
+  if (*status || *stop || *pardon) {
     auto command = CommandLine();
-    command.action = *status ? Action::status : Action::stop;
+    command.action = *status ? Action::status : *stop ? Action::stop : Action::pardon;
     command.target = options.target;
+    command.name = options.name;
     return command;
   }
   if (*replay) return replay_command(options);

@@ -30,6 +30,7 @@ enum class Action : std::uint8_t {
   run,             ///< a role
   status,          ///< how the run at `target` goes
   stop,            ///< end the run at `target`
+  pardon,          ///< let the quarantined client `name` of the run at `target` in again
   replay,          ///< make the model of the run at `target` again
   config_show,     ///< print the settings as resolved
   config_default,  ///< print configs/default.toml
@@ -54,9 +55,9 @@ struct CommandLine {
       config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
   std::optional<std::filesystem::path> out;
   bool resume = false;
-  HostPort join;                 ///< of a client: its aggregator
-  std::string name;              ///< of a client; empty: not given
-  std::string target;            ///< of status and stop: RUN_DIR or HOST[:PORT]; of replay: RUN_DIR
+  HostPort join;       ///< of a client: its aggregator
+  std::string name;    ///< of a client; empty: not given
+  std::string target;  ///< of status and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR
   std::optional<Version> until;  ///< of replay
   std::string without;           ///< of replay: a client's name or index
 };

@@ -13,6 +13,7 @@
 #include "runtime/actor_system.hpp"
 #include "runtime/network.hpp"
 #include "runtime/run_folder.hpp"
+#include "runtime/run_store.hpp"
 #include "runtime/status_text.hpp"
 #include "runtime/summary.hpp"
 
@@ -103,6 +104,12 @@ ExitCode stop_run(const std::string& target, const NetOptions& net) {
   const auto answer = ask_gateway<std::string>(*where, net, stop_atom_v);
   if (!answer) return complain(answer.error());
   print(*answer + "\n");
+  return ExitCode::done;
+}
+
+ExitCode pardon(const std::string& folder, const std::string& name) {
+  if (auto ok = pardon_client(folder, name); !ok) return complain(ok.error());
+  print(name + " may take part again\n");
   return ExitCode::done;
 }
 
