@@ -232,6 +232,8 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
     /// Work for a client, or why there is none.
     caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
+    /// The client may not come back, for this reason: its lease is lost at once.
+    caf::reacts_to<caf::leave_atom, ClientId, std::string>,
     /// The client has the whole base of its task: the lease holds on without it.
     caf::reacts_to<fetch_atom, ClientId, TaskId>,
     /// A lease was answered (accepted or refused) or given up (`lost_atom`).

@@ -31,6 +31,8 @@ UpdateRecord record_of(const ValidUpdate& update) {
   record.task = update.info.task;
   record.epoch = update.info.epoch;
   record.client = update.info.client;
+  record.owner = update.owner;
+  record.work = update.work;
   record.base = update.info.base;
   record.samples = update.info.samples;
   record.train_loss = update.info.train_loss;
@@ -90,8 +92,10 @@ void AggregatorState::restore() {
                              "the snapshot cannot be used: " + to_string(restored.error()));
               return;
             }
-            for (const auto& update : recovered->newest_accepted)
+            for (const auto& update : recovered->newest_accepted) {
               answered[update.client] = {update.task, ec::none, {}, update.staleness, update.weight};
+              done[update.owner] = update.work;
+            }
             begin(std::move(*restored), recovered->snapshot.next_task, true);
           },
           [this](const caf::error& error) {
@@ -166,7 +170,7 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
   const auto weight = aggregation->weigh(facts_of(update->info));
   if (!weight) {
     promise.deliver(refuse(*update, weight.error()));
-    lose(task);  // a cohort does not wait for it
+    lose(update->work);  // a cohort does not wait for it
     return;
   }
   const auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
@@ -183,11 +187,17 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
           refuse(*update, {ec::duplicate_update, "a later task of the client was answered before"}));
       return;
     }
+    // Works rise too. This one was done by a client that holds the same data (schedule.backup_tasks).
+    if (const auto work = done.find(update->owner); work != done.end() && update->work <= work->second) {
+      promise.deliver(refuse(*update, {ec::duplicate_update, "another client did the same work first"}));
+      return;
+    }
     if (auto ok = fold(*update, *weight); !ok) {
       promise.deliver(refuse(*update, ok.error()));
       return;
     }
     answered[update->info.client] = receipt;
+    done[update->owner] = update->work;
     tell_wanted();
     self->send(peers->scheduler, settle_atom_v, update->info.client, task);
     // A receipt that waits for the disk is to go with the save that a full buffer begins.
@@ -196,7 +206,12 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     if (!options.durable_updates) promise.deliver(receipt);
     return;
   }
-  const auto found = slots.find(task);
+  if (spare.contains(update->work)) {
+    promise.deliver(
+        refuse(*update, {ec::duplicate_update, "enough other clients answered first (schedule.redundancy)"}));
+    return;
+  }
+  const auto found = slots.find(update->work);
   if (found == slots.end() || update->info.base != aggregation->version()) {
     promise.deliver(refuse(*update, {ec::unknown_lease, "the task does not belong to the current cohort"}));
     return;
@@ -213,7 +228,18 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     slot.promise = std::move(promise);
   else
     promise.deliver(receipt);
+  if (++taken == cohort->wanted) settle_the_rest();
   fold_in_turn();
+}
+
+/// Enough have answered: the cohort does not wait for the others.
+void AggregatorState::settle_the_rest() {
+  spare.clear();
+  for (auto& [task, slot] : slots)
+    if (!slot.settled && !slot.waiting) {
+      slot.settled = true;
+      spare.insert(task);
+    }
 }
 
 /// Tells the client at once, or when the decision is on disk.
@@ -265,6 +291,7 @@ void AggregatorState::open_cohort(const CohortPtr& opened) {
   forget_cohort({ec::unknown_lease, "the cohort began anew"});
   cohort = opened;
   turn = 0;
+  taken = 0;
   slots.clear();
   for (const auto task : cohort->tasks) slots.emplace(task, Slot());
 }

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
@@ -88,16 +89,19 @@ struct AggregatorState {
   CohortPtr cohort;
   std::map<TaskId, Slot> slots;  ///< of the cohort
   std::size_t turn = 0;          ///< index in cohort->tasks of the next to fold
+  std::size_t taken = 0;         ///< answers of the cohort so far
+  std::set<TaskId> spare;        ///< tasks of the last cohort that were not needed
   Tally tally;
   std::deque<VersionRecordPtr> unrecorded;  ///< versions that metrics has not acknowledged
   std::map<ClientId, Receipt> answered;     ///< to the newest task of each client that was folded
-  std::deque<Arrival> arrivals;             ///< not decided yet
-  LedgerBatch unsaved;                      ///< decisions that are not on disk, oldest first
-  std::deque<Acknowledgement> unheard;      ///< of those decisions
-  std::deque<NewVersion> unpublished;       ///< of those decisions
-  SaveRequestPtr saving;                    ///< under way: the first of `unsaved`
-  std::size_t saving_unheard = 0;           ///< how many of `unheard` it makes durable
-  std::optional<Error> no_room;             ///< why the last save failed
+  std::map<ClientId, TaskId> done;      ///< the newest work of each client that was folded, by whoever did it
+  std::deque<Arrival> arrivals;         ///< not decided yet
+  LedgerBatch unsaved;                  ///< decisions that are not on disk, oldest first
+  std::deque<Acknowledgement> unheard;  ///< of those decisions
+  std::deque<NewVersion> unpublished;   ///< of those decisions
+  SaveRequestPtr saving;                ///< under way: the first of `unsaved`
+  std::size_t saving_unheard = 0;       ///< how many of `unheard` it makes durable
+  std::optional<Error> no_room;         ///< why the last save failed
   bool snapshot_due = false;
   std::optional<std::string> over;  ///< why the run ends
   caf::typed_response_promise<PublicationPtr> stopped;
@@ -117,6 +121,7 @@ struct AggregatorState {
   Result<void> fold(const ValidUpdate& update, const Weight& weight);
   void tell_wanted();
   void open_cohort(const CohortPtr& opened);
+  void settle_the_rest();
   void lose(TaskId task);
   void fold_in_turn();
   void close_if_full();

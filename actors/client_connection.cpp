@@ -21,7 +21,7 @@ constexpr auto kConnectTimeout = std::chrono::milliseconds(15'000);
 /// Refusals that another attempt will not change.
 bool is_final(ec code) {
   return code == ec::protocol_mismatch || code == ec::layout_mismatch || code == ec::hello_refused ||
-         code == ec::bad_config || code == ec::bad_data;
+         code == ec::quarantined || code == ec::bad_config || code == ec::bad_data;
 }
 
 }  // namespace
@@ -258,6 +258,12 @@ void ClientState::finish(const std::string& reason) {
 }
 
 void ClientState::fail(const Error& reason) {
+  if (options.in_process && reason.code == ec::quarantined) {
+    // One bad client of a simulation costs the others nothing.
+    spdlog::error("{}", reason.text);
+    finish(reason.text);
+    return;
+  }
   connection = Connection::finished;
   drop_task();
   caf::anon_send(peers->node, lost_atom_v, options.name + ": " + to_string(reason));

@@ -11,6 +11,9 @@ namespace fl {
 
 namespace {
 
+/// A client says hello once a connection.
+constexpr double kHellosPerSecond = 5;
+
 /// A peer can leave the handle of its actor empty.
 Error nobody() {
   return {ec::hello_refused, "the message does not say which actor it comes from"};
@@ -24,6 +27,38 @@ Result<void> check_protocol(std::uint32_t version) {
 }
 
 }  // namespace
+
+/// Refuses who is quarantined, is here already under another name, or says hello over and over; else returns
+/// the count of this client's hellos.
+Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::actor& client) {
+  const auto refuse = [&](Error error) {
+    if (strike(*session.storage, hello.name, session.conduct, error))
+      for (const auto& [id, entry] : connected)
+        if (entry.client_name == hello.name) {
+          self->send(peers->scheduler, caf::leave_atom_v, id, to_string(error));
+          self->send_exit(entry.session, caf::exit_reason::user_shutdown);
+        }
+    if (const auto left_out = refusals.next(self->clock().now()))
+      spdlog::warn("the hello of {} is refused: {} ({} more before)", hello.name, to_string(error),
+                   *left_out);
+    return tl::unexpected(error);
+  };
+  if (auto ok = check_quarantine(*session.storage, hello.name); !ok) return refuse(ok.error());
+  for (auto& [id, entry] : connected) {
+    if (entry.client != client.address()) continue;
+    if (entry.client_name != hello.name)
+      return refuse({ec::hello_refused, "this client is here already as " + entry.client_name});
+    switch (entry.hellos.request(self->clock().now())) {
+      case FloodGuard::Verdict::pass:
+        return entry.hellos;
+      case FloodGuard::Verdict::refuse:
+        return fail(ec::flood, "one hello after the other");
+      case FloodGuard::Verdict::offence:
+        return refuse({ec::flood, "one hello after the other"});
+    }
+  }
+  return FloodGuard(kHellosPerSecond);
+}
 
 caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const caf::actor& client) {
   session.chaos->strike_next("gateway", "hello");
@@ -39,6 +74,8 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
     spdlog::warn("{} is refused: {}", hello.name, ok.error().text);
     return to_caf(ok.error());
   }
+  const auto hellos = check_conduct(hello, client);
+  if (!hellos) return to_caf(hellos.error());
   auto here = std::set<ClientId>();
   for (const auto& [id, entry] : connected) {
     here.insert(id);
@@ -58,7 +95,8 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
       self->system().spawn(fl::session, session, *id, hello.name, caf::actor_cast<client_actor>(client),
                            caf::actor_cast<caf::actor>(self), peers);
   self->monitor(spawned);
-  connected[*id] = {hello.name, spawned, client.address(), admission.key_of(hello.name)};
+  connected.insert_or_assign(
+      *id, Connected{hello.name, spawned, client.address(), admission.key_of(hello.name), *hellos});
   auto welcome = terms;
   welcome.client = *id;
   spdlog::debug("{} joins as client {} ({})", hello.name, *id, hello.software_version);
@@ -101,6 +139,7 @@ gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayStat
   self->state.admission = Admission(std::move(admission));
   self->state.session = std::move(session);
   end_with_reason_on_exception(self);
+  self->set_default_handler(caf::drop);  // what is no message of the protocol leaves no line in the log
   self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });
   return {
       [self](const Introduction& introduction, const caf::actor& client) -> caf::result<Challenge> {

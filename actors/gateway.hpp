@@ -18,6 +18,7 @@ struct GatewayState {
     local_session_actor session;
     caf::actor_addr client;
     std::optional<PublicKey> key;  ///< that it proved to have; none: nobody asked
+    FloodGuard hellos;
   };
 
   gateway_actor::pointer self = nullptr;
@@ -26,10 +27,12 @@ struct GatewayState {
   Admission admission{AdmissionOptions()};
   PeersPtr peers;
   std::map<ClientId, Connected> connected;
+  RefusalLog refusals;
 
   explicit GatewayState(gateway_actor::pointer actor) : self(actor) {}
 
   caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
+  Result<FloodGuard> check_conduct(const Hello& hello, const caf::actor& client);
   void on_down(const caf::down_msg& down);
   void allow(const AllowListPtr& allowed);
   Admission::Ends ends_of(const caf::actor& client) const;

@@ -174,6 +174,8 @@ RunStatus MetricsState::status() const {
   status.clients_training = roster.training;
   status.clients_waiting = roster.waiting;
   status.clients_lost = roster.lost;
+  if (const auto names = storage->quarantined())
+    status.clients_quarantined = static_cast<std::uint32_t>(names->size());
   status.elapsed_s = elapsed_s();
   status.remaining_s = remaining_s();
   status.waited_for = roster.waited_for;

@@ -24,6 +24,8 @@ struct UpdateRecord {
   Version base = 0;
   Version folded_into = 0;  ///< the version it became part of; 0 when refused
   ec decision = ec::none;   ///< none: accepted
+  ClientId owner = 0;       ///< whose work it answers, and which (messages/types.hpp, Task)
+  TaskId work = 0;
   std::uint64_t samples = 0;
   std::uint64_t staleness = 0;
   double weight = 0;
@@ -115,6 +117,15 @@ class RunStorage {
                                        const std::set<ClientId>& connected) = 0;
   virtual Result<void> save_client(const ClientRecord& client) = 0;
 
+  /// One more strike against a client, by name; the `limit`-th quarantines it, for this reason. Returns how
+  /// many it has. Both outlive the process, and a change of the client's index.
+  virtual Result<std::uint32_t> add_strike(const std::string& name, const std::string& reason,
+                                           std::uint32_t limit) = 0;
+  /// Why the client is quarantined; none: it is not.
+  virtual Result<std::optional<std::string>> quarantine_reason(const std::string& name) = 0;
+  /// The names of all who are, sorted.
+  virtual Result<std::vector<std::string>> quarantined() = 0;
+
   /// Writes a snapshot atomically and forgets old ones beyond the number to keep.
   virtual Result<void> save_snapshot(const AggregationState& state, TaskId next_task) = 0;
 
@@ -134,7 +145,8 @@ class RunStorage {
   /// Fails with `corrupt_data` when an update's bytes are damaged or missing.
   virtual Result<void> read_ledger(Version after, const LedgerReader& reader) = 0;
 
-  /// The newest accepted update of each client, to recognise one that is sent again.
+  /// The newest accepted update of each client, and the newest of each owner's works, to recognise one that
+  /// is sent again or was done by another; in the order of acceptance.
   virtual Result<std::vector<UpdateRecord>> newest_accepted() = 0;
 
   /// Remembers a client's open lease, instead of the one before; and the leases that are open.

@@ -17,11 +17,11 @@ LeaseBook::TimePoint SchedulerState::now() const {
 void SchedulerState::carry_out() {
   const auto effects = book.take_effects();
   for (const auto& lost : effects.voided) {
-    spdlog::log(book.finished() ? spdlog::level::debug : spdlog::level::info,
+    spdlog::log(book.finished() || lost.superseded ? spdlog::level::debug : spdlog::level::info,
                 "task {} of client {} is lost: {}", lost.task, lost.client, lost.reason);
     if (const auto session = sessions.find(lost.client); session != sessions.end())
       self->send(session->second, revoke_atom_v, lost.task, lost.reason);
-    if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.task);
+    if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.work);
   }
   if (effects.live) {
     self->send(peers->aggregator, live_atom_v, *effects.live);
@@ -83,6 +83,10 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         if (lease->assignment.kind == Assignment::Kind::task) state.chaos->strike_next("scheduler", "lease");
         state.carry_out();
         return lease;
+      },
+      [self](caf::leave_atom, ClientId client, const std::string& reason) {
+        self->state.book.dismiss(client, reason, self->state.now());
+        self->state.carry_out();
       },
       [self](fetch_atom, ClientId client, TaskId task) { self->state.book.fetched(client, task); },
       [self](settle_atom, ClientId client, TaskId task) {

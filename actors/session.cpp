@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "actors/crash_report.hpp"
+#include "actors/flow_control.hpp"
 
 namespace fl {
 
@@ -21,14 +22,30 @@ constexpr std::uint32_t kRetryAfterRestart_ms = 500;
 /// The header and padding of an update, beyond its numbers.
 constexpr std::uint64_t kHeaderAllowance_bytes = 1u << 20;
 
-/// The largest part of a model that is sent in one message.
-constexpr std::uint32_t kMaxFetch_bytes = 4u << 20;
+/// The largest part of a model or an update in one message: what clients send and ask for.
+constexpr std::uint32_t kMaxChunk_bytes = FlowControl::kMaxChunk_bytes;
+
+/// A client sends one update for a task; after a restart it may have trained another.
+constexpr std::uint32_t kMaxOffers = 4;
+
+/// Of a client's own words that reach the log.
+constexpr std::size_t kMaxReason_bytes = 200;
 
 /// Where an upload is put together, so that it is found again after a restart.
 std::filesystem::path upload_file(const std::string& folder, TaskId task, std::uint64_t hash) {
   auto digits = std::array<char, 24>();
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
   return std::filesystem::path(folder) / ("task-" + std::to_string(task) + "-" + digits.data() + ".part");
+}
+
+/// Of what was begun for this task in earlier sessions, only this upload can go on.
+void remove_other_parts(const std::string& folder, const UploadOffer& offer) {
+  const auto kept = upload_file(folder, offer.task, offer.hash);
+  const auto prefix = "task-" + std::to_string(offer.task) + "-";
+  auto error = std::error_code();
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    if (entry.path().filename().string().starts_with(prefix) && entry.path() != kept)
+      std::filesystem::remove(entry.path(), error);
 }
 
 }  // namespace
@@ -46,6 +63,7 @@ Result<Upload> Upload::begin(const UploadOffer& offer, const std::string& folder
   if (!sink) return tl::unexpected(sink.error());
   auto upload = Upload(offer, std::move(*sink));
   upload.to_be_kept_ = named;
+  if (named) upload.file_ = upload_file(folder, offer.task, offer.hash);
   if (named)
     if (auto ok = upload.take_over(); !ok) return tl::unexpected(ok.error());
   return upload;
@@ -57,7 +75,7 @@ Result<void> Upload::take_over() {
   const auto length = sink.length();
   if (!length) return tl::unexpected(length.error());
   if (*length > offer_.size_bytes) return {};
-  auto buffer = std::vector<std::byte>(std::min<std::uint64_t>(*length, kMaxFetch_bytes));
+  auto buffer = std::vector<std::byte>(std::min<std::uint64_t>(*length, kMaxChunk_bytes));
   while (received_ < *length) {
     const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), *length - received_));
     if (auto ok = sink.read(received_, part); !ok) return ok;
@@ -85,6 +103,11 @@ Result<void> Upload::add(const Chunk& chunk) {
   return {};
 }
 
+void Upload::discard() && {
+  auto error = std::error_code();
+  if (!file_.empty()) std::filesystem::remove(file_, error);
+}
+
 Result<ByteSourcePtr> Upload::finish() && {
   if (received_ != offer_.size_bytes)
     return fail(ec::corrupt_data, "the upload ended at byte " + std::to_string(received_) + " of " +
@@ -97,6 +120,64 @@ Result<ByteSourcePtr> Upload::finish() && {
   }
   if (auto* sink = std::get_if<FileSink>(&target_)) return ByteSourcePtr(std::move(*sink).finish());
   return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
+}
+
+// -- Conduct
+// ----------------------------------------------------------------------------------------------------------
+
+/// Every message of the client passes here first.
+Result<void> SessionState::admit() {
+  const auto verdict = flood.request(self->clock().now());
+  if (verdict == FloodGuard::Verdict::pass) return {};
+  const auto error = Error{
+      ec::flood, "more than validate.max_requests_per_second = " +
+                     std::to_string(static_cast<std::uint64_t>(options.conduct.max_requests_per_second)) +
+                     " requests"};
+  if (verdict == FloodGuard::Verdict::refuse) return tl::unexpected(error);
+  return tl::unexpected(object(0, error));
+}
+
+/// Refuses something other than a whole update: counted like one, where it is the client's doing.
+Error SessionState::object(TaskId task, Error error) {
+  if (is_offence(error.code) || error.code == ec::unknown_lease) {
+    auto record = UpdateRecord();
+    record.task = task;
+    record.client = client;
+    record.decision = error.code;
+    self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  }
+  punish(error);
+  log_refusal("a message", error);
+  return error;
+}
+
+/// An offence too many ends the session; the client learns why from its next hello at the latest.
+void SessionState::punish(Error& error) {
+  if (!strike(*options.storage, client_name, options.conduct, error)) return;
+  spdlog::warn("{} is quarantined: {}", client_name, to_string(error));
+  if (upload) std::exchange(upload, std::nullopt).value().discard();
+  lease = nullptr;
+  self->send(peers->scheduler, caf::leave_atom_v, client, "the client is quarantined: " + to_string(error));
+  self->quit();
+}
+
+void SessionState::log_refusal(std::string_view what, const Error& error) {
+  const auto left_out = refusals.next(self->clock().now());
+  if (!left_out) return;
+  const auto others = *left_out > 0 ? " (and " + std::to_string(*left_out) + " more before)" : std::string();
+  spdlog::warn("{} of {} is refused: {}: {}{}", what, client_name, name_of(error.code), error.text, others);
+}
+
+/// What the client says that it has.
+Result<void> SessionState::declare(const Ready& said) {
+  if (auto ok = check_ready(said); !ok) return ok;
+  if (!ready) {
+    const auto saved =
+        options.storage->save_client({client, client_name, said.samples, said.label_histogram});
+    if (!saved) spdlog::error("client {} is not in the store: {}", client_name, saved.error().text);
+  }
+  ready = said;
+  return {};
 }
 
 // -- Leases
@@ -130,8 +211,11 @@ void SessionState::on_lease(const LeasePtr& given) {
   auto answer = given->assignment;
   if (answer.kind == Assignment::Kind::task) {
     if (!lease || lease->assignment.task.id != answer.task.id ||
-        lease->assignment.task.epoch != answer.task.epoch)
-      upload.reset();
+        lease->assignment.task.epoch != answer.task.epoch) {
+      if (upload) std::exchange(upload, std::nullopt).value().discard();
+      offers = 0;
+      fetched_bytes = 0;
+    }
     lease = given;
     // Clients of the same process share the model and need no hash of it.
     if (lease->model && handle->node() != self->node())
@@ -163,19 +247,33 @@ void SessionState::on_fetched() {
 
 void SessionState::give_up(TaskId task, const std::string& reason) {
   lease = nullptr;
-  upload.reset();
+  if (upload) std::exchange(upload, std::nullopt).value().discard();
   self->send(peers->scheduler, lost_atom_v, client, task, reason);
+}
+
+Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32_t length) {
+  const auto found = model_of(task);
+  if (!found) return tl::unexpected(found.error());
+  const auto& model = *found;
+  if (offset >= model->size()) return fail(ec::corrupt_data, "the model ends before that");
+  // A client takes each byte once; what it does not take would pile up on its connection.
+  const auto wanted = std::min<std::uint64_t>({length, kMaxChunk_bytes, model->size() - offset});
+  if (fetched_bytes + wanted > 2 * model->size() + kMaxChunk_bytes)
+    return fail(ec::flood, "the same version was asked for again and again");
+  auto bytes = model->part(offset, wanted);
+  if (!bytes) return tl::unexpected(bytes.error());
+  fetched_bytes += bytes->size();
+  if (offset + bytes->size() == model->size()) {
+    self->send(peers->metrics, traffic_atom_v, std::uint64_t{0}, model->size());
+    on_fetched();
+  }
+  return Chunk{task, offset, std::move(*bytes)};
 }
 
 // -- Updates
 // ----------------------------------------------------------------------------------------------------------
 
-Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
-  if (auto ok = check_lease(offer.task); !ok) {
-    // It may have been answered before the client could hear it: the commit will say, without the bytes.
-    if (options.durable_updates) return offer.size_bytes;
-    return tl::unexpected(ok.error());
-  }
+Result<void> SessionState::check_offer(const UploadOffer& offer) {
   if (lease->assignment.task.epoch != offer.epoch)
     return fail(ec::unknown_lease,
                 "task " + std::to_string(offer.task) + " is of an earlier life of the server");
@@ -184,15 +282,53 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (offer.size_bytes > limit)
     return fail(ec::wrong_length, "the update has " + std::to_string(offer.size_bytes) + " bytes, at most " +
                                       std::to_string(limit) + " are taken");
+  return {};
+}
+
+Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
+  if (auto ok = check_lease(offer.task); !ok) {
+    // It may have been answered before the client could hear it: the commit will say, without the bytes.
+    if (options.durable_updates) return offer.size_bytes;
+    return tl::unexpected(ok.error());
+  }
+  if (auto ok = check_offer(offer); !ok) return tl::unexpected(ok.error());
   if (upload && upload->offer().task == offer.task && upload->offer().hash == offer.hash &&
       upload->offer().size_bytes == offer.size_bytes)
     return upload->received();
+  const auto same_again = taking && taking->task == offer.task && taking->hash == offer.hash;
+  if (!same_again && ++offers > kMaxOffers)
+    return fail(ec::flood, "more than " + std::to_string(kMaxOffers) + " different updates for one task");
+  if (upload) std::exchange(upload, std::nullopt).value().discard();
+  const auto named = options.durable_updates && !options.transfer_folder.empty();
+  if (named && !std::exchange(offered_before, true)) remove_other_parts(options.transfer_folder, offer);
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
   if (!begun) {
     if (begun.error().code == ec::store_full) tell_no_room(offer.task);
     return tl::unexpected(begun.error());
   }
   upload.emplace(std::move(*begun));
+  return upload->received();
+}
+
+Result<std::uint64_t> SessionState::add_chunk(const Chunk& chunk) {
+  if (auto ok = admit(); !ok) {
+    // Those that follow, which the client has sent already, are not to be taken for gaps.
+    upload.reset();
+    return tl::unexpected(ok.error());
+  }
+  if (!upload || upload->offer().task != chunk.task)
+    return fail(ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way");
+  if (chunk.bytes.size() > kMaxChunk_bytes) {
+    std::exchange(upload, std::nullopt).value().discard();
+    return tl::unexpected(
+        object(chunk.task, {ec::flood, "a chunk of " + std::to_string(chunk.bytes.size()) +
+                                           " bytes; the largest has " + std::to_string(kMaxChunk_bytes)}));
+  }
+  if (auto ok = upload->add(chunk); !ok) {
+    if (is_offence(ok.error().code)) return tl::unexpected(object(chunk.task, ok.error()));
+    upload.reset();
+    return tl::unexpected(ok.error());
+  }
   return upload->received();
 }
 
@@ -228,6 +364,9 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   expected.base = leased.base;
   expected.max_samples = ready ? ready->samples : 0;
   expected.max_validation_samples = ready ? ready->validation_samples : 0;
+  expected.owner = leased.owner;
+  expected.work = leased.work;
+  expected.max_norm = options.conduct.max_update_norm;
   auto update = validate_update(*blob, expected);
   if (!update) {
     refuse(task, update.error());
@@ -240,7 +379,7 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
     decide({task, ec::none, {}, 0, 0});
     return receipt;
   }
-  if (upload_hash) update->hash = *std::exchange(upload_hash, std::nullopt);
+  if (taking && taking->task == task) update->hash = taking->hash;
   submitting = std::make_shared<const ValidUpdate>(std::move(*update));
   submit();
   return receipt;
@@ -289,13 +428,22 @@ void SessionState::decide(const Receipt& decision) {
   }
   submitting = nullptr;
   if (upload && upload->offer().task == decision.task) upload.reset();
-  if (decision.accepted())
+  auto told = decision;
+  if (decision.accepted()) {
     spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
-  else
-    spdlog::log(decision.code == ec::run_over ? spdlog::level::debug : spdlog::level::warn,
-                "update of {} for task {} refused: {}: {}", client_name, decision.task,
-                name_of(decision.code), decision.text);
-  if (receipt.pending()) receipt.deliver(decision);
+  } else {
+    if (taking && taking->task == decision.task && options.durable_updates &&
+        !options.transfer_folder.empty()) {
+      auto gone = std::error_code();
+      std::filesystem::remove(upload_file(options.transfer_folder, taking->task, taking->hash), gone);
+    }
+    auto error = Error{decision.code, decision.text};
+    punish(error);
+    told.text = error.text;
+    if (decision.code != ec::run_over)
+      log_refusal("the update for task " + std::to_string(decision.task), error);
+  }
+  if (receipt.pending()) receipt.deliver(told);
 }
 
 /// The update is not refused for good, but somebody should look at the disk.
@@ -336,6 +484,8 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
   self->state.client_name = std::move(client_name);
   self->state.handle = handle;
   self->state.peers = std::move(peers);
+  self->state.flood = FloodGuard(self->state.options.conduct.max_requests_per_second);
+  self->set_default_handler(caf::drop);  // what is no message of the protocol leaves no line in the log
   end_with_reason_on_exception(self);
   self->monitor(handle);
   self->monitor(gateway);
@@ -343,15 +493,10 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
   self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self),
              LeasePtr());
   return {
-      [self](const Ready& ready) {
+      [self](const Ready& ready) -> caf::result<Assignment> {
         auto& state = self->state;
-        if (!state.ready) {
-          const auto saved = state.options.storage->save_client(
-              {state.client, state.client_name, ready.samples, ready.label_histogram});
-          if (!saved)
-            spdlog::error("client {} is not in the store: {}", state.client_name, saved.error().text);
-        }
-        state.ready = ready;
+        if (auto ok = state.admit(); !ok) return to_caf(ok.error());
+        if (auto ok = state.declare(ready); !ok) return to_caf(state.object(0, ok.error()));
         if (state.assignment.pending())
           state.assignment.deliver(to_caf({ec::cancelled, "the client asked again"}));
         state.assignment = self->make_response_promise<Assignment>();
@@ -360,32 +505,26 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
       },
       [self](fetch_atom, TaskId task, std::uint64_t offset, std::uint32_t length) -> caf::result<Chunk> {
         auto& state = self->state;
-        const auto model = state.model_of(task);
-        if (!model) return to_caf(model.error());
-        if (offset >= (*model)->size()) return to_caf({ec::corrupt_data, "the model ends before that"});
-        auto bytes = (*model)->part(
-            offset, std::min<std::uint64_t>({length, kMaxFetch_bytes, (*model)->size() - offset}));
-        if (!bytes) return to_caf(bytes.error());
-        if (offset + bytes->size() == (*model)->size()) {
-          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
-          state.on_fetched();
-        }
-        return Chunk{task, offset, std::move(*bytes)};
+        if (auto ok = state.admit(); !ok) return to_caf(ok.error());
+        auto chunk = state.fetch(task, offset, length);
+        if (!chunk)
+          return to_caf(is_offence(chunk.error().code) ? state.object(task, chunk.error()) : chunk.error());
+        return std::move(*chunk);
       },
-      [self](const UploadOffer& offer) { return answer(self->state.begin_upload(offer)); },
-      [self](const Chunk& chunk) -> caf::result<std::uint64_t> {
-        auto& upload = self->state.upload;
-        if (!upload || upload->offer().task != chunk.task)
-          return to_caf(
-              {ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way"});
-        if (auto ok = upload->add(chunk); !ok) return to_caf(ok.error());
-        return upload->received();
-      },
-      [self](commit_atom, TaskId task) {
+      [self](const UploadOffer& offer) -> caf::result<std::uint64_t> {
         auto& state = self->state;
+        if (auto ok = state.admit(); !ok) return to_caf(ok.error());
+        const auto begun = state.begin_upload(offer);
+        if (!begun) return to_caf(state.object(offer.task, begun.error()));
+        return *begun;
+      },
+      [self](const Chunk& chunk) { return answer(self->state.add_chunk(chunk)); },
+      [self](commit_atom, TaskId task) -> caf::result<Receipt> {
+        auto& state = self->state;
+        if (auto ok = state.admit(); !ok) return to_caf(ok.error());
         auto blob = Result<ByteSourcePtr>(fail(ec::unknown_lease, "no upload of this task is under way"));
         if (state.upload && state.upload->offer().task == task) {
-          state.upload_hash = state.upload->offer().hash;
+          state.taking = state.upload->offer();
           blob = std::move(*state.upload).finish();
           state.upload.reset();
         }
@@ -393,7 +532,8 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
       },
       [self](abandon_atom, TaskId task, const std::string& reason) {
         auto& state = self->state;
-        if (state.check_lease(task)) state.give_up(task, reason);
+        if (!state.admit()) return;
+        if (state.check_lease(task)) state.give_up(task, reason.substr(0, kMaxReason_bytes));
       },
       [self](fetch_atom, TaskId task) {
         auto& state = self->state;
@@ -412,7 +552,7 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto& state = self->state;
         if (state.lease && state.lease->assignment.task.id == task) {
           state.lease = nullptr;
-          state.upload.reset();
+          if (state.upload) std::exchange(state.upload, std::nullopt).value().discard();
         }
         self->send(state.handle, revoke_atom_v, task, reason);
       },

@@ -2,12 +2,15 @@
 // that a bad client costs its own session and nothing else. It ends when its client or the gateway does.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
+#include <string_view>
 #include <variant>
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
+#include "actors/conduct.hpp"
 #include "messages/file_source.hpp"
 
 namespace fl {
@@ -18,6 +21,7 @@ struct SessionOptions {
   bool evaluate_on_clients = false;
   std::string transfer_folder;   ///< uploads in progress; empty: in memory
   bool durable_updates = false;  ///< uploads have names, to go on after a restart; resent ones are recognised
+  ConductOptions conduct;
   std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
   RunStoragePtr storage;
   ChaosPtr chaos;
@@ -36,6 +40,9 @@ class Upload {
   /// The next part. A part that was received before is ignored; a gap fails with `corrupt_data`.
   Result<void> add(const Chunk& chunk);
 
+  /// Gives the upload up: its bytes will not be asked for again.
+  void discard() &&;
+
   /// After the last part; fails with `corrupt_data` when bytes are missing or the hash does not hold, with
   /// `unavailable` when that may be due to bytes from before a restart: they are to be sent again.
   Result<ByteSourcePtr> finish() &&;
@@ -46,6 +53,7 @@ class Upload {
 
   UploadOffer offer_;
   std::variant<FileSink, AlignedBuffer> target_;
+  std::filesystem::path file_;  ///< empty: it has no name
   std::uint64_t received_ = 0;
   bool to_be_kept_ = false;  ///< on disk, if the update is accepted
   bool taken_over_ = false;  ///< some bytes are from before a restart
@@ -65,20 +73,33 @@ struct SessionState {
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
-  std::optional<std::uint64_t> upload_hash;  ///< of the upload that is being taken
-  ValidUpdatePtr submitting;                 ///< handed to the aggregator, not decided yet
+  std::optional<UploadOffer> taking;  ///< the upload that is being taken
+  std::uint32_t offers = 0;           ///< different ones, for this lease
+  std::uint64_t fetched_bytes = 0;    ///< of this lease's base
+  bool offered_before = false;        ///< in this session
+  ValidUpdatePtr submitting;          ///< handed to the aggregator, not decided yet
   caf::typed_response_promise<Receipt> receipt;
+  FloodGuard flood{0};
+  RefusalLog refusals;
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
 
   void on_wire(const PeersPtr& handles);
+  Result<void> admit();
+  Error object(TaskId task, Error error);
+  void punish(Error& error);
+  void log_refusal(std::string_view what, const Error& error);
   void ask_scheduler();
   void on_lease(const LeasePtr& given);
   Result<void> check_lease(TaskId task) const;
   Result<PublishedModelPtr> model_of(TaskId task);
   void on_fetched();
   void give_up(TaskId task, const std::string& reason);
+  Result<void> check_offer(const UploadOffer& offer);
   Result<std::uint64_t> begin_upload(const UploadOffer& offer);
+  Result<std::uint64_t> add_chunk(const Chunk& chunk);
+  Result<Chunk> fetch(TaskId task, std::uint64_t offset, std::uint32_t length);
+  Result<void> declare(const Ready& said);
   caf::typed_response_promise<Receipt> take(TaskId task, Result<ByteSourcePtr> blob);
   void submit();
   void ask_receipt(TaskId task);

@@ -26,6 +26,10 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
   ready.samples = means->data ? means->data->size() : 1;
   ready.validation_samples = means->validation ? means->validation->size() : 0;
   if (means->data && means->data->dataset) ready.label_histogram = means->data->label_histogram();
+  if (means->fingerprint != 0)
+    ready.data_fingerprint = means->fingerprint;
+  else if (means->data && means->data->dataset)
+    ready.data_fingerprint = means->data->fingerprint();
   return ready;
 }
 
@@ -38,7 +42,7 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
     promise.deliver(to_caf({ec::unavailable, "the trainer is not prepared"}));
     return promise;
   }
-  const auto seed = stream_seed(welcome.seed, "train", task.client, task.stream);
+  const auto seed = stream_seed(welcome.seed, "train", task.owner, task.stream);
   auto run = TrainingRun::begin(*means, task, base, welcome.update_content == "model", seed);
   if (!run) {
     promise.deliver(to_caf(run.error()));

@@ -12,6 +12,7 @@ struct TrainingMeans {
   TrainerPtr trainer;
   std::shared_ptr<const DataView> data;        ///< to train on
   std::shared_ptr<const DataView> validation;  ///< kept from training; may be empty
+  std::uint64_t fingerprint = 0;               ///< of the data, where there are none to read; 0: read them
 };
 
 class TrainingRun final : public Job {

@@ -53,6 +53,12 @@ constexpr Entry entry_of(ec code) {
       return {"unreachable", "The peer cannot be reached."};
     case ec::unavailable:
       return {"unavailable", "The peer is busy or restarting."};
+    case ec::norm_too_large:
+      return {"norm_too_large", "The update's norm is above the limit."};
+    case ec::flood:
+      return {"flood", "More or larger messages than any client needs."};
+    case ec::quarantined:
+      return {"quarantined", "The client offended too often and may not take part."};
     case ec::cancelled:
       return {"cancelled", "The work was cancelled."};
     case ec::internal:
@@ -69,6 +75,21 @@ std::string_view name_of(ec code) {
 
 std::string_view sentence_of(ec code) {
   return entry_of(code).sentence;
+}
+
+bool is_offence(ec code) {
+  switch (code) {
+    case ec::layout_mismatch:
+    case ec::not_finite:
+    case ec::wrong_length:
+    case ec::bad_claim:
+    case ec::corrupt_data:
+    case ec::norm_too_large:
+    case ec::flood:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string to_string(const Error& error) {

@@ -52,6 +52,12 @@ enum class ec : std::uint8_t {
   unreachable,
   /// The peer or actor is busy, starting or restarting; try again later.
   unavailable,
+  /// The update's norm is above validate.max_update_norm.
+  norm_too_large,
+  /// More messages, or larger ones, than any client needs.
+  flood,
+  /// The client offended too often (validate.strikes) and may not take part until it is pardoned.
+  quarantined,
   /// The work was cancelled before it was finished.
   cancelled,
   /// Something failed that should not have; the text says what.
@@ -63,6 +69,12 @@ std::string_view name_of(ec code);
 
 /// One sentence that says what the code means to a user.
 std::string_view sentence_of(ec code);
+
+/// Whether the refusal counts towards quarantine (validate.strikes). The rule: only what a client that runs
+/// this program on sound data does not cause, whatever happens to its connection, its lease or the server.
+/// Late, repeated and forgotten answers (too_stale, unknown_base, duplicate_update, unknown_lease, run_over),
+/// and what the server could not do (store_full, io_failed, unavailable) are nobody's offence.
+bool is_offence(ec code);
 
 /// An error with a text that names the input, what was wrong with it and what to do.
 struct Error {

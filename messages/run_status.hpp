@@ -27,6 +27,7 @@ struct RunStatus {
   std::uint32_t clients_training = 0;
   std::uint32_t clients_waiting = 0;
   std::uint32_t clients_lost = 0;
+  std::uint32_t clients_quarantined = 0;
   double elapsed_s = 0;     ///< since the first lease, summed over resumes
   double remaining_s = -1;  ///< estimate to the nearest goal; < 0: unknown
   std::string waited_for;
@@ -40,8 +41,8 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RunStatus& x) {
   return f(x.state, x.not_ready, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates,
            x.updates_rejected, x.updates_per_s, x.staleness_mean, x.accuracy, x.loss, x.best_accuracy,
-           x.train_loss, x.clients_training, x.clients_waiting, x.clients_lost, x.elapsed_s, x.remaining_s,
-           x.waited_for, x.waited_s, x.bytes_up, x.bytes_down, x.restarts);
+           x.train_loss, x.clients_training, x.clients_waiting, x.clients_lost, x.clients_quarantined,
+           x.elapsed_s, x.remaining_s, x.waited_for, x.waited_s, x.bytes_up, x.bytes_down, x.restarts);
 }
 
 }  // namespace fl

@@ -49,6 +49,9 @@ struct Ready {
   std::uint64_t samples = 0;  ///< it trains on
   std::uint64_t validation_samples = 0;
   std::vector<std::uint64_t> label_histogram;  ///< samples of each class; empty when there are none
+  /// Of what it trains on: clients that say the same hold the same samples in the same order, so that one can
+  /// do the other's work (schedule.backup_tasks). 0: like nobody else's.
+  std::uint64_t data_fingerprint = 0;
 };
 
 enum class TaskKind : std::uint8_t {
@@ -63,7 +66,9 @@ struct Task {
   ClientId client = 0;
   TaskKind kind = TaskKind::train;
   Version base = 0;
-  std::uint64_t stream = 0;       ///< names the task's random stream, with the run's seed and the client
+  ClientId owner = 0;             ///< whose work it is; another than `client` when a replica helps out
+  TaskId work = 0;                ///< the owner's task; another than `id` when a replica helps out
+  std::uint64_t stream = 0;       ///< names the task's random stream, with the run's seed and the owner
   bool evaluate_base = false;     ///< evaluate the base before training (evaluate.where = "clients")
   double deadline_seconds = 0;    ///< from receipt; the lease runs out then
   std::uint64_t model_bytes = 0;  ///< size of the base's encoded blob
@@ -150,13 +155,13 @@ typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Ready& x) {
-  return f(x.samples, x.validation_samples, x.label_histogram);
+  return f(x.samples, x.validation_samples, x.label_histogram, x.data_fingerprint);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
-  return f(x.id, x.epoch, x.client, x.kind, x.base, x.stream, x.evaluate_base, x.deadline_seconds,
-           x.model_bytes, x.model_hash, x.durable, x.training);
+  return f(x.id, x.epoch, x.client, x.kind, x.base, x.owner, x.work, x.stream, x.evaluate_base,
+           x.deadline_seconds, x.model_bytes, x.model_hash, x.durable, x.training);
 }
 
 template <class Inspector>

@@ -108,6 +108,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
     summary.bytes_down = totals.bytes_down;
     summary.restarts = totals.restarts;
   }
+  summary.quarantined = setup.store->quarantined().value_or(std::vector<std::string>());
   summary.best_accuracy = setup.store->best_accuracy();
   return summary;
 }

@@ -247,6 +247,9 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   replay->add_option("target", options.target)->required();
   replay->add_option("--until", options.until);
   replay->add_option("--without", options.without);
+  auto* const pardon = app.add_subcommand("pardon");
+  pardon->add_option("target", options.target)->required();
+  pardon->add_option("name", options.name)->required();
   auto* const config = app.add_subcommand("config");
   auto* const show = config->add_subcommand("show");
   add_settings(*show, options);
@@ -273,6 +276,13 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
                                            : *health ? Action::health
                                                      : Action::stop);
     if (command) command->target = options.target;
+    return command;
+  }
+  if (*pardon) {
+    auto command = CommandLine();
+    command.action = Action::pardon;
+    command.target = options.target;
+    command.name = options.name;
     return command;
   }
   if (*keys) {

@@ -31,6 +31,7 @@ enum class Action : std::uint8_t {
   status,          ///< how the run at `target` goes
   health,          ///< whether the run at `target` can give work
   stop,            ///< end the run at `target`
+  pardon,          ///< let the quarantined client `name` of the run at `target` in again
   replay,          ///< make the model of the run at `target` again
   keys_init,       ///< make a federation's keys in `target`
   keys_client,     ///< make keys for the client `name` in `target`
@@ -60,9 +61,8 @@ struct CommandLine {
   bool resume = false;
   HostPort join;     ///< of a client: its aggregator
   std::string name;  ///< of a client; empty: not given
-  std::string
-      target;    ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay: RUN_DIR; of keys: DIR
-  int days = 0;  ///< of keys: how long certificates hold; 0: not given
+  std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR; of keys: DIR
+  int days = 0;        ///< of keys: how long certificates hold; 0: not given
   std::optional<Version> until;  ///< of replay
   std::string without;           ///< of replay: a client's name or index
 };

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/conduct.hpp"
 #include "actors/options.hpp"
 #include "learning/aggregation/server_optimizer.hpp"
 #include "learning/aggregation/strategy.hpp"
@@ -92,8 +93,8 @@ struct Config {
   std::string download_codec = "none";
   std::string schedule_policy = "all";
   bool adaptive_work = false;
-  double redundancy = 1;
   SchedulerOptions scheduler;
+  ConductOptions conduct{.max_requests_per_second = 20'000};
   EvaluationOptions evaluation;
   double validation_fraction =
       0;  ///< of each client's data kept to evaluate on; 0 unless evaluation.on_clients

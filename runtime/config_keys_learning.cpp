@@ -133,9 +133,25 @@ std::vector<ConfigKey> exchange_keys() {
       key("schedule.adaptive_work", FL_CONFIG_MEMBER(adaptive_work))
           .default_only()
           .says("Give slow clients less work."),
-      key("schedule.redundancy", FL_CONFIG_MEMBER(redundancy))
-          .default_only()
-          .says("Tasks given for each answer needed, so that the slowest need not be waited for."),
+      key("schedule.redundancy", FL_CONFIG_MEMBER(scheduler.redundancy))
+          .in(between(1, 100))
+          .says(
+              "Tasks given for each answer needed, so that the slowest need not be waited for. Synchronous: "
+              "of "
+              "1.3 × clients.fraction × clients.count clients that are asked, rounded up, the first answers "
+              "are taken and the rest is void; who is first depends on the clock, so the same seed no longer "
+              "gives the same bytes. Asynchronous: each task is given to so many clients with the same data "
+              "(see schedule.backup_tasks), rounded down, and the first answer counts."),
+      key("schedule.backup_tasks", FL_CONFIG_MEMBER(scheduler.backup_tasks))
+          .says(
+              "Overdue tasks, at most at once, that are also given to an idle client with the same data: the "
+              "same samples in the same order, as clients that share a data.part have. Base and random "
+              "stream "
+              "are the same, hence the result too; the first answer counts, the second is refused as "
+              "duplicate_update. Clients say themselves what data they have. 0: none."),
+      key("schedule.backup_after", FL_CONFIG_MEMBER(scheduler.backup_after))
+          .in(at_least(1))
+          .says("A task is overdue at so many times the median duration of the last answered tasks."),
       key("schedule.task_timeout_s", FL_CONFIG_MEMBER(scheduler.task_timeout))
           .in(at_least(0))
           .says("Seconds after which a task that was not answered is given to someone else. 0: never."),
@@ -155,11 +171,36 @@ std::vector<ConfigKey> exchange_keys() {
   };
 }
 
+std::vector<ConfigKey> validate_keys() {
+  return {
+      key("validate.max_update_norm", FL_CONFIG_MEMBER(conduct.max_update_norm))
+          .in(at_least(0))
+          .says("An update with a larger L2 norm is refused (norm_too_large). What travels is measured: the "
+                "delta, or with strategy.name = \"fedasync\" the client's whole model, so there the limit is "
+                "to "
+                "lie above the norm of the model itself. 0: no limit."),
+      key("validate.strikes", FL_CONFIG_MEMBER(conduct.strikes))
+          .says(
+              "Offences after which a client is quarantined: its session ends, and its name is refused until "
+              "`fl_actor_node pardon RUN_DIR NAME`. Offences are refusals that a client with sound data does "
+              "not meet, whatever happens to its connection or lease: not_finite, wrong_length, "
+              "layout_mismatch, bad_claim, corrupt_data, norm_too_large, flood. They are counted by name "
+              "over "
+              "the whole run, restarts included. 0: nobody is quarantined."),
+      key("validate.max_requests_per_second", FL_CONFIG_MEMBER(conduct.max_requests_per_second))
+          .in(at_least(0))
+          .says(
+              "Messages that one client may send an aggregator in a second, on average; twice as many at "
+              "once. "
+              "More are refused (flood), which is one offence for each second that it goes on. 0: no limit."),
+  };
+}
+
 }  // namespace
 
 std::vector<ConfigKey> learning_keys() {
   auto all = std::vector<ConfigKey>();
-  for (auto& part : {train_keys(), strategy_keys(), exchange_keys()})
+  for (auto& part : {train_keys(), strategy_keys(), exchange_keys(), validate_keys()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

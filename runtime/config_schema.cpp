@@ -123,6 +123,7 @@ const std::vector<ConfigSection>& config_sections() {
       {"upload", "Updates on their way to the server."},
       {"download", "Models on their way to the clients."},
       {"schedule", "Who is given work, and until when."},
+      {"validate", "What the server takes from clients, and what becomes of those who send anything else."},
       {"evaluate", "How versions are measured on held-out data."},
       {"store", "How the run is kept in its folder."},
       {"net", "How nodes reach each other."},

@@ -16,6 +16,7 @@ Usage:
   fl_actor_node status RUN_DIR|HOST[:PORT]        how a run goes
   fl_actor_node health RUN_DIR|HOST[:PORT]        "ready" and exit code 0 when clients can be given work, else why not
   fl_actor_node stop   RUN_DIR|HOST[:PORT]        end a run: what is under way is saved
+  fl_actor_node pardon RUN_DIR NAME               let a quarantined client take part again
   fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
   fl_actor_node config default | docs             every key with its default, as TOML or as a reference

@@ -46,6 +46,8 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
       return fl::show_health(command_line.target, config->net);
     case Action::stop:
       return fl::stop_run(command_line.target, config->net);
+    case Action::pardon:
+      return fl::pardon(command_line.target, command_line.name);
     case Action::config_show:
       std::fputs(fl::to_toml(*config).c_str(), stdout);
       return fl::ExitCode::done;

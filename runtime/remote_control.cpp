@@ -17,6 +17,7 @@
 #include "runtime/credentials.hpp"
 #include "runtime/network.hpp"
 #include "runtime/run_folder.hpp"
+#include "runtime/run_store.hpp"
 #include "runtime/status_text.hpp"
 #include "runtime/summary.hpp"
 #include "runtime/tls_watch.hpp"
@@ -208,6 +209,12 @@ ExitCode stop_run(const std::string& target, const NetOptions& net) {
   const auto answer = ask_to_stop(*where, how);
   if (!answer) return complain(answer.error());
   print(*answer + "\n");
+  return ExitCode::done;
+}
+
+ExitCode pardon(const std::string& folder, const std::string& name) {
+  if (auto ok = pardon_client(folder, name); !ok) return complain(ok.error());
+  print(name + " may take part again\n");
   return ExitCode::done;
 }
 

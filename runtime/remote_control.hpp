@@ -15,4 +15,7 @@ ExitCode show_health(const std::string& target, const NetOptions& net);
 /// Asks the process behind RUN_DIR or HOST[:PORT] to drain, save and end.
 ExitCode stop_run(const std::string& target, const NetOptions& net);
 
+/// Lets a quarantined client take part again, in a folder that may be in use; it need not.
+ExitCode pardon(const std::string& folder, const std::string& name);
+
 }  // namespace fl

@@ -44,11 +44,14 @@ LedgerUpdate update_of_row(const SqlRow& row) {
   update.divisor = row.number(9);
   record.bytes = row.count(10);
   update.hash = row.count(11);
+  record.owner = static_cast<ClientId>(row.integer(12));
+  record.work = row.count(13);
   return update;
 }
 
 constexpr const char* kUpdateColumns =
-    "number, task, epoch, client, base, folded_into, samples, staleness, weight, divisor, bytes, hash";
+    "number, task, epoch, client, base, folded_into, samples, staleness, weight, divisor, bytes, hash, "
+    "coalesce(owner, client), coalesce(work, task)";
 
 Result<std::vector<LedgerUpdate>> select_updates(SqliteDatabase& database, const std::string& rest) {
   auto updates = std::vector<LedgerUpdate>();
@@ -116,10 +119,13 @@ Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batc
       entry = LedgerEntry{update.number, update.divisor, *hash};
     }
     if (auto ok = insert_update(database, update.record, entry); !ok) return ok;
-    if (auto ok = database.run("DELETE FROM leases WHERE client = ? AND task = ?",
-                               {std::int64_t{update.record.client}, signed_of(update.record.task)});
-        !ok)
-      return ok;
+    for (const auto& [client, task] : {std::pair(update.record.client, update.record.task),
+                                       std::pair(update.record.owner, update.record.work)}) {
+      if (auto ok = database.run("DELETE FROM leases WHERE client = ? AND task = ?",
+                                 {std::int64_t{client}, signed_of(task)});
+          !ok)
+        return ok;
+    }
   }
   if (!options_.keep_updates) return {};
   for (const auto& closing : batch.closings) {
@@ -173,7 +179,10 @@ Result<void> RunLedger::read(SqliteDatabase& database, Version after, const Ledg
 }
 
 Result<std::vector<UpdateRecord>> RunLedger::newest_accepted(SqliteDatabase& database) const {
-  auto newest = select_updates(database, "number IN (SELECT max(number) FROM updates GROUP BY client)");
+  auto newest = select_updates(
+      database,
+      "number IN (SELECT max(number) FROM updates GROUP BY client UNION SELECT max(number) FROM "
+      "updates GROUP BY coalesce(owner, client)) ORDER BY number");
   if (!newest) return tl::unexpected(newest.error());
   auto records = std::vector<UpdateRecord>();
   for (const auto& update : *newest) records.push_back(update.record);

@@ -152,6 +152,41 @@ Result<std::vector<ClientRecord>> RunStore::clients() {
   return clients;
 }
 
+Result<std::uint32_t> RunStore::add_strike(const std::string& name, const std::string& reason,
+                                           std::uint32_t limit) {
+  const auto lock = std::lock_guard(mutex_);
+  auto strikes = std::uint32_t{0};
+  auto ok = database_.durable_transaction([&] {
+    return database_.run(
+        "INSERT INTO offenders (name, strikes, quarantined, reason, struck_at) "
+        "VALUES (?1, 1, 1 >= ?3, ?2, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) ON CONFLICT (name) DO UPDATE SET "
+        "strikes = strikes + 1, quarantined = quarantined OR strikes + 1 >= ?3, reason = excluded.reason, "
+        "struck_at = excluded.struck_at RETURNING strikes",
+        {name, reason, std::int64_t{limit}},
+        [&](const SqlRow& row) { strikes = static_cast<std::uint32_t>(row.integer(0)); });
+  });
+  if (!ok) return tl::unexpected(ok.error());
+  return strikes;
+}
+
+Result<std::optional<std::string>> RunStore::quarantine_reason(const std::string& name) {
+  const auto lock = std::lock_guard(mutex_);
+  auto reason = std::optional<std::string>();
+  auto ok = database_.run("SELECT reason FROM offenders WHERE name = ? AND quarantined = 1", {name},
+                          [&](const SqlRow& row) { reason = row.text(0); });
+  if (!ok) return tl::unexpected(ok.error());
+  return reason;
+}
+
+Result<std::vector<std::string>> RunStore::quarantined() {
+  const auto lock = std::lock_guard(mutex_);
+  auto names = std::vector<std::string>();
+  auto ok = database_.run("SELECT name FROM offenders WHERE quarantined = 1 ORDER BY name", {},
+                          [&](const SqlRow& row) { names.push_back(row.text(0)); });
+  if (!ok) return tl::unexpected(ok.error());
+  return names;
+}
+
 // -- Snapshots ------------------------------------------------------------------------------------
 
 Result<void> RunStore::save_snapshot(const AggregationState& state, TaskId next_task) {

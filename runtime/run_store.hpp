@@ -41,6 +41,10 @@ struct StoredRun {
   std::optional<double> best_accuracy;
 };
 
+/// Lets a quarantined client in again and forgets its strikes; the run may be going on. Fails with
+/// `bad_config` when the folder holds no run or nobody of that name is quarantined there.
+Result<void> pardon_client(const std::filesystem::path& folder, const std::string& name);
+
 /// Reads a run that another process may be working on; none when the folder holds no run. Changes nothing.
 Result<std::optional<StoredRun>> read_stored_run(const std::filesystem::path& folder);
 
@@ -67,6 +71,10 @@ class RunStore final : public RunStorage {
   Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count,
                                const std::set<ClientId>& connected) override;
   Result<void> save_client(const ClientRecord& client) override;
+  Result<std::uint32_t> add_strike(const std::string& name, const std::string& reason,
+                                   std::uint32_t limit) override;
+  Result<std::optional<std::string>> quarantine_reason(const std::string& name) override;
+  Result<std::vector<std::string>> quarantined() override;
   Result<void> save_snapshot(const AggregationState& state, TaskId next_task) override;
   Result<std::optional<StoredSnapshot>> load_snapshot(const LayoutPtr& layout) override;
   Result<void> commit(const LedgerBatch& batch) override;

@@ -92,6 +92,19 @@ constexpr const char* kLedgerStep = R"(
   ) STRICT;
 )";
 
+/// Who offended, and whose work an update answers.
+constexpr const char* kConductStep = R"(
+  CREATE TABLE offenders (
+    name TEXT PRIMARY KEY,           -- of the client
+    strikes INTEGER NOT NULL,
+    quarantined INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL,            -- of the last strike
+    struck_at TEXT NOT NULL          -- UTC
+  ) STRICT;
+  ALTER TABLE updates ADD COLUMN owner INTEGER;  -- the client whose work it is, and the task; none: its own
+  ALTER TABLE updates ADD COLUMN work INTEGER;
+)";
+
 SqlValue optional_value(const std::optional<double>& value) {
   if (value) return *value;
   return nullptr;
@@ -128,7 +141,9 @@ Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem:
   return database.durable_transaction([&]() -> Result<void> {
     if (found < 1)
       if (auto ok = database.script(kTables); !ok) return ok;
-    if (auto ok = database.script(kLedgerStep); !ok) return ok;
+    if (found < 2)
+      if (auto ok = database.script(kLedgerStep); !ok) return ok;
+    if (auto ok = database.script(kConductStep); !ok) return ok;
     return database.script("PRAGMA user_version = " + std::to_string(kRunSchemaVersion));
   });
 }
@@ -197,21 +212,32 @@ Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
                            const std::optional<LedgerEntry>& entry) {
   static const auto sql = std::string(
       "INSERT INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, weight, "
-      "train_loss, train_seconds, norm, bytes, time_s, number, divisor, hash, kept) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING");
+      "train_loss, train_seconds, norm, bytes, time_s, owner, work, number, divisor, hash, kept) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING");
   const auto in_ledger = [&](auto value) -> SqlValue {
     if (entry) return value(*entry);
     return nullptr;
   };
-  return database.run(
-      sql,
-      {signed_of(update.task), std::int64_t{update.epoch}, std::int64_t{update.client},
-       signed_of(update.base), signed_of(update.folded_into), std::string(name_of(update.decision)),
-       signed_of(update.samples), signed_of(update.staleness), update.weight, update.train_loss,
-       update.train_seconds, update.norm, signed_of(update.bytes), update.time_s,
-       in_ledger([](const LedgerEntry& e) { return signed_of(e.number); }),
-       in_ledger([](const LedgerEntry& e) { return e.divisor; }),
-       in_ledger([](const LedgerEntry& e) { return signed_of(e.hash); }), std::int64_t{entry.has_value()}});
+  return database.run(sql, {signed_of(update.task),
+                            std::int64_t{update.epoch},
+                            std::int64_t{update.client},
+                            signed_of(update.base),
+                            signed_of(update.folded_into),
+                            std::string(name_of(update.decision)),
+                            signed_of(update.samples),
+                            signed_of(update.staleness),
+                            update.weight,
+                            update.train_loss,
+                            update.train_seconds,
+                            update.norm,
+                            signed_of(update.bytes),
+                            update.time_s,
+                            std::int64_t{update.owner},
+                            signed_of(update.work),
+                            in_ledger([](const LedgerEntry& e) { return signed_of(e.number); }),
+                            in_ledger([](const LedgerEntry& e) { return e.divisor; }),
+                            in_ledger([](const LedgerEntry& e) { return signed_of(e.hash); }),
+                            std::int64_t{entry.has_value()}});
 }
 
 std::string histogram_text(const std::vector<std::uint64_t>& histogram) {

@@ -8,7 +8,7 @@
 namespace fl {
 
 /// Raised whenever tables change; a program refuses databases of a newer one.
-inline constexpr std::int64_t kRunSchemaVersion = 2;
+inline constexpr std::int64_t kRunSchemaVersion = 3;
 
 /// In the run's folder.
 inline constexpr auto kRunDatabaseName = "run.db";

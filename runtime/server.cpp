@@ -151,6 +151,9 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.whole_model = wants_model(config.strategy.name);
   sessions.evaluate_on_clients = config.evaluation.on_clients;
   if (on_network) sessions.transfer_folder = store->transfer_folder();
+  sessions.conduct = config.conduct;
+  // Clients of this process cost no more than they are worth.
+  if (!on_network) sessions.conduct.max_requests_per_second = 0;
   sessions.max_model_bytes = config.net.max_model_bytes;
   sessions.durable_updates = durable_updates;
   sessions.storage = store;

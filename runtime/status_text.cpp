@@ -75,8 +75,10 @@ std::string accuracy_text(const RunStatus& status) {
 }
 
 std::string clients_text(const RunStatus& status) {
-  return fmt::format("{} training, {} waiting, {} lost", status.clients_training, status.clients_waiting,
-                     status.clients_lost);
+  return fmt::format(
+      "{} training, {} waiting, {} lost{}", status.clients_training, status.clients_waiting,
+      status.clients_lost,
+      status.clients_quarantined > 0 ? fmt::format(", {} quarantined", status.clients_quarantined) : "");
 }
 
 std::string time_left_text(const RunStatus& status) {

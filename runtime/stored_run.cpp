@@ -51,4 +51,23 @@ Result<std::optional<StoredRun>> read_stored_run(const std::filesystem::path& fo
   return run;
 }
 
+Result<void> pardon_client(const std::filesystem::path& folder, const std::string& name) {
+  auto error = std::error_code();
+  const auto file = folder / kRunDatabaseName;
+  if (!std::filesystem::exists(file, error))
+    return fail(ec::bad_config, folder.string() + " holds no run (no " + kRunDatabaseName + ")");
+  auto database = SqliteDatabase::open(file, SqliteDatabase::Access::create);
+  if (!database) return tl::unexpected(database.error());
+  if (auto ok = prepare_run_tables(*database, file); !ok) return ok;
+  auto pardoned = false;
+  auto ok = database->durable_transaction([&] {
+    return database->run("DELETE FROM offenders WHERE name = ? AND quarantined = 1 RETURNING name", {name},
+                         [&](const SqlRow&) { pardoned = true; });
+  });
+  if (!ok) return ok;
+  if (!pardoned)
+    return fail(ec::bad_config, folder.string() + ": no client named " + name + " is quarantined");
+  return {};
+}
+
 }  // namespace fl

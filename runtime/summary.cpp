@@ -30,6 +30,7 @@ void for_each_key(Summary& s, Field field) {
   field("model_version", s.model_version);
   field("updates_accepted", s.updates_accepted);
   field("updates_rejected", s.updates_rejected);
+  field("quarantined", s.quarantined);
   field("staleness_mean", s.staleness_mean);
   field("staleness_max", s.staleness_max);
   field("final_accuracy", s.final_accuracy);

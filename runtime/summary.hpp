@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "messages/errors.hpp"
 #include "messages/ids.hpp"
@@ -32,6 +33,7 @@ struct RunSummary {
   Version model_version = 0;
   std::uint64_t updates_accepted = 0;
   std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)
+  std::vector<std::string> quarantined;                   ///< names of clients (validate.strikes)
   double staleness_mean = 0;
   std::uint64_t staleness_max = 0;
   std::optional<double> final_accuracy;  ///< in [0, 1]; none: never evaluated

@@ -89,6 +89,11 @@ std::string describe(const RunSummary& summary, const fs::path& out_dir, std::st
                                    printable(summary.strategy), counted(summary.clients, "client")));
   text += row("accuracy", accuracy_text(summary));
   text += row("updates", updates_text(summary.updates_accepted, summary.updates_rejected));
+  if (!summary.quarantined.empty()) {
+    text +=
+        row("quarantined", fmt::format("{}; `fl_actor_node pardon RUN_DIR NAME` lets one in again",
+                                       printable(fmt::format("{}", fmt::join(summary.quarantined, ", ")))));
+  }
   text += row("staleness", fmt::format("{:.2f} versions on average, {} at most", summary.staleness_mean,
                                        summary.staleness_max));
   text += row("time", duration_text(summary.wall_seconds) +

@@ -79,7 +79,11 @@ Result<TrainingMeans> make_client_means(const Config& config, const Welcome& wel
   if (options.backend == "echo") {
     auto trainer = make_trainer(options);
     if (!trainer) return tl::unexpected(trainer.error());
-    return TrainingMeans{std::move(*trainer), nullptr, nullptr};
+    auto means = TrainingMeans{std::move(*trainer), nullptr, nullptr};
+    // Without data, the part that it would have says who its replicas are.
+    if (config.data_part)
+      means.fingerprint = stream_seed(config.data_part->count, "data.part", config.data_part->index) | 1;
+    return means;
   }
   auto data = load_dataset(config.data, welcome.seed, welcome.clients_count);
   if (!data) return tl::unexpected(data.error());

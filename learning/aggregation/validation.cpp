@@ -67,6 +67,25 @@ Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& la
   return payload_in(*decoded, blob, layout, whole_model);
 }
 
+Result<void> check_ready(const Ready& ready) {
+  if (ready.label_histogram.empty()) return {};
+  if (ready.label_histogram.size() > kMaxClasses)
+    return fail(ec::bad_claim, "the client counts samples of " +
+                                   std::to_string(ready.label_histogram.size()) + " classes, at most " +
+                                   std::to_string(kMaxClasses) + " are believed");
+  auto left = ready.samples;
+  for (const auto count : ready.label_histogram) {
+    if (count > left) {
+      left = 1;
+      break;
+    }
+    left -= count;
+  }
+  if (left == 0) return {};
+  return fail(ec::bad_claim, "the client's samples of each class do not add up to the " +
+                                 std::to_string(ready.samples) + " that it says it has");
+}
+
 Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected) {
   auto decoded = decode_header(*blob);
   if (!decoded) return tl::unexpected(decoded.error());
@@ -75,10 +94,11 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
   if (info == nullptr) return fail(ec::corrupt_data, "the blob is not an update");
   if (auto ok = check_layout(envelope, *expected.layout); !ok) return tl::unexpected(ok.error());
   if (auto ok = check_claims(*info, expected); !ok) return tl::unexpected(ok.error());
-  if (expected.evaluation_only) return ValidUpdate{*info, {}, 0, blob->size()};
+  if (expected.evaluation_only)
+    return ValidUpdate{*info, {}, 0, blob->size(), 0, expected.owner, expected.work};
   auto payload = payload_in(*decoded, blob, *expected.layout, expected.whole_model);
   if (!payload) return tl::unexpected(payload.error());
-  auto update = ValidUpdate{*info, std::move(*payload), 0, blob->size()};
+  auto update = ValidUpdate{*info, std::move(*payload), 0, blob->size(), 0, expected.owner, expected.work};
   auto sum_of_squares = 0.0;
   auto finite = true;
   auto read = kernels::visit_floats(*blob, update.payload.offset, update.payload.count,
@@ -92,6 +112,10 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
                 "the update holds values that are not finite numbers; "
                 "a lower train.learning_rate keeps training from diverging");
   update.norm = std::sqrt(sum_of_squares);
+  if (expected.max_norm > 0 && update.norm > expected.max_norm)
+    return fail(ec::norm_too_large,
+                "the update's norm is " + std::to_string(update.norm) +
+                    ", above validate.max_update_norm = " + std::to_string(expected.max_norm));
   return update;
 }
 

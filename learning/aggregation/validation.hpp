@@ -14,6 +14,8 @@ struct ValidUpdate {
   double norm = 0;  ///< L2, of what travelled
   std::uint64_t encoded_bytes = 0;
   std::uint64_t hash = 0;  ///< XXH3-64 of the encoded update, if known
+  ClientId owner = 0;      ///< whose work it answers, and which (messages/types.hpp, Task)
+  TaskId work = 0;
 };
 
 /// What the update must answer.
@@ -27,14 +29,25 @@ struct UpdateExpectation {
   Version base = 0;
   std::uint64_t max_samples = 0;             ///< what the client said it has
   std::uint64_t max_validation_samples = 0;  ///< likewise, to evaluate on
+  ClientId owner = 0;                        ///< whose work the lease is, and which
+  TaskId work = 0;
+  double max_norm = 0;  ///< L2, of what travels: the delta, or with FedAsync the whole model; 0: no limit
 };
+
+/// The most classes that a client may count its samples of.
+inline constexpr std::size_t kMaxClasses = 1u << 16;
+
+/// What a client says it has must be possible: no more than kMaxClasses classes, whose samples add up to its
+/// samples. Fails with `bad_claim`.
+Result<void> check_ready(const Ready& ready);
 
 /// Where the numbers of an update lie that was checked before. Fails with `corrupt_data`,
 /// `unsupported_format`, `layout_mismatch` or `wrong_length`.
 Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model);
 
 /// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`,
-/// `unsupported_format`, `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite` or `bad_claim`.
+/// `unsupported_format`, `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite`, `bad_claim` or
+/// `norm_too_large`.
 Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpectation& expected);
 
 /// An update blob whose numbers are yet to be written to `values()`: the layout's floats, or none when it

@@ -9,6 +9,7 @@
 #include "learning/data/mnist.hpp"
 #include "learning/data/synthetic_digits.hpp"
 #include "learning/data/synthetic_logistic.hpp"
+#include "messages/envelope.hpp"
 
 namespace fl {
 namespace {
@@ -88,6 +89,21 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes,
   require_consistent(byte_features_.size(), sample_size_, labels_, classes_);
 }
 
+std::uint64_t Dataset::fingerprint(std::span<const std::uint32_t> rows) const {
+  auto hash = Hash();
+  hash.add(std::as_bytes(std::span(sample_shape_)));
+  hash.add(std::as_bytes(std::span(&classes_, 1)));
+  for (const auto row : rows) {
+    const auto begin = row * sample_size_;
+    if (byte_features_.empty())
+      hash.add(std::as_bytes(std::span(float_features_).subspan(begin, sample_size_)));
+    else
+      hash.add(std::as_bytes(std::span(byte_features_).subspan(begin, sample_size_)));
+    hash.add(std::as_bytes(std::span(&labels_[row], 1)));
+  }
+  return std::max<std::uint64_t>(hash.value(), 1);
+}
+
 void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> features,
                      std::span<std::int64_t> labels) const {
   require(features.size() == rows.size() * sample_size_ && labels.size() == rows.size(),
@@ -110,6 +126,10 @@ DataView DataView::all(DatasetPtr dataset) {
   std::vector<std::uint32_t> rows(dataset->size());
   std::iota(rows.begin(), rows.end(), std::uint32_t{0});
   return {std::move(dataset), std::move(rows)};
+}
+
+std::uint64_t DataView::fingerprint() const {
+  return dataset->fingerprint(rows);
 }
 
 std::vector<std::uint64_t> DataView::label_histogram() const {

@@ -33,6 +33,10 @@ class Dataset {
   /// Samples of each class among `rows`, [classes].
   std::vector<std::uint64_t> label_histogram(std::span<const std::uint32_t> rows) const;
 
+  /// The same for the same samples in the same order, and never 0 (XXH3-64 of shape, classes, features,
+  /// labels).
+  std::uint64_t fingerprint(std::span<const std::uint32_t> rows) const;
+
   /// Writes the samples `rows` to `features` [rows.size() · sample_size()] and their classes to `labels`.
   void gather(std::span<const std::uint32_t> rows, std::span<float> features,
               std::span<std::int64_t> labels) const;
@@ -57,6 +61,8 @@ struct DataView {
   std::size_t size() const { return rows.size(); }
   /// Samples of each class, [classes].
   std::vector<std::uint64_t> label_histogram() const;
+  /// See Dataset::fingerprint.
+  std::uint64_t fingerprint() const;
 };
 
 struct DatasetOptions {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "learning/random.hpp"
@@ -15,6 +16,10 @@ using TimePoint = LeaseBook::TimePoint;
 /// After a restart of the server clients come back within this: they wait longer between attempts the longer
 /// it was away.
 constexpr auto kReturn = Seconds(60);
+
+/// Answered tasks that say what is usual, and how few are too few to say.
+constexpr std::size_t kDurations = 32;
+constexpr std::size_t kFewDurations = 3;
 
 TimePoint after(TimePoint now, Seconds seconds) {
   return now + std::chrono::duration_cast<TimePoint::duration>(seconds);
@@ -32,6 +37,8 @@ void LeaseBook::hold(const Task& task, TimePoint now) {
   auto lease = Lease();
   lease.assignment.kind = Assignment::Kind::task;
   lease.assignment.task = task;
+  lease.assignment.task.owner = task.client;
+  lease.assignment.task.work = task.id;
   lease.assignment.task.durable = options_.durable_updates;
   lease.assignment.task.training = options_.training;
   lease.assignment.task.deadline_seconds = options_.task_timeout.count();
@@ -51,7 +58,7 @@ void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePo
     next_task_ = std::max(next_task_, task.id + 1);
     // A cohort is opened anew by a new book, so only leases of asynchronous strategies live on.
     if (options_.synchronous) {
-      effects_.voided.push_back({client, task.id, "the server's scheduler was restarted", false});
+      effects_.voided.push_back({client, task.id, "the server's scheduler was restarted", false, task.work});
     } else {
       member.lease = OpenLease{std::move(lease), now, std::nullopt};
       if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
@@ -70,6 +77,16 @@ void LeaseBook::leave(ClientId client, TimePoint now) {
   found->second.rejoin_until = after(now, options_.rejoin);
 }
 
+void LeaseBook::dismiss(ClientId client, const std::string& reason, TimePoint now) {
+  const auto found = members_.find(client);
+  if (found == members_.end()) return;
+  if (found->second.lease) void_lease(found->second, client, reason);
+  members_.erase(found);
+  note_live();
+  try_open_cohort(now);
+  nudge_waiting();
+}
+
 std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
   auto lease = Lease();
   lease.assignment.kind = Assignment::Kind::wait;
@@ -81,6 +98,7 @@ std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
 std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& ready, TimePoint now) {
   auto& member = members_[client];
   member.validates = ready.validation_samples > 0;
+  member.fingerprint = ready.data_fingerprint;
   if (member.lease) {
     auto& lease = member.lease->lease;
     const auto is_current = model_ && lease->assignment.task.base == model_->version();
@@ -105,6 +123,10 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
     lease.assignment.reason = *finished_;
     return std::make_shared<const Lease>(std::move(lease));
   }
+  if (const auto* original = work_to_share(member, now)) {
+    give_copy(member, client, *original, now);
+    return member.lease->lease;
+  }
   if (model_ && started() && !options_.synchronous && open_leases() < lease_limit()) {
     give(member, client, TaskKind::train, now);
     return member.lease->lease;
@@ -124,10 +146,14 @@ void LeaseBook::fetched(ClientId client, TaskId task) {
     member->lease->lease = std::make_shared<const Lease>(Lease{member->lease->lease->assignment, nullptr});
 }
 
-void LeaseBook::settle(ClientId client, TaskId task, TimePoint) {
+void LeaseBook::settle(ClientId client, TaskId task, TimePoint now) {
   auto* member = holder(client, task);
   if (member == nullptr) return;
+  durations_.push_back(now - member->lease->since);
+  if (durations_.size() > kDurations) durations_.pop_front();
+  const auto work = member->lease->lease->assignment.task.work;
   member->lease.reset();
+  if (shares_work()) supersede(work);
   if (open_leases() + 1 == lease_limit()) nudge_waiting();
 }
 
@@ -157,6 +183,14 @@ void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Ep
         void_lease(member, client, "the server went back to version " + std::to_string(model->version()));
     }
   }
+  if (options_.synchronous && !anew)
+    for (auto& [client, member] : members_)
+      if (member.lease) {
+        effects_.voided.push_back({client, member.lease->lease->assignment.task.id,
+                                   "enough other clients answered first (schedule.redundancy)", false,
+                                   member.lease->lease->assignment.task.work, true});
+        member.lease.reset();
+      }
   model_ = std::move(model);
   published_at_ = now;
   if (!opened_at_) {
@@ -192,6 +226,11 @@ void LeaseBook::tick(TimePoint now) {
   note_live();
   try_open_cohort(now);
   nudge_waiting();
+  for (auto& [client, member] : members_)
+    if (member.connected && member.asked && work_to_share(member, now) != nullptr) {
+      member.asked = false;
+      effects_.nudge.push_back(client);
+    }
 }
 
 std::optional<TimePoint> LeaseBook::next_tick() const {
@@ -202,6 +241,10 @@ std::optional<TimePoint> LeaseBook::next_tick() const {
   for (const auto& [client, member] : members_) {
     consider(member.rejoin_until);
     if (member.lease) consider(member.lease->deadline);
+    if (!shares_work() || !member.connected || !member.asked) continue;
+    for (const auto& [other, holding] : members_)
+      if (holding.lease && holding.fingerprint == member.fingerprint)
+        consider(share_at(member, *holding.lease));
   }
   if (options_.synchronous && model_ && !cohort_open_ && any_lease_ && live() > 0 && !finished_)
     consider(after(*opened_at_, options_.rejoin));
@@ -241,7 +284,14 @@ std::uint32_t LeaseBook::live() const {
   }));
 }
 
+/// Works that are under way; one that two clients do counts once.
 std::size_t LeaseBook::open_leases() const {
+  if (shares_work()) {
+    auto works = std::set<TaskId>();
+    for (const auto& [client, member] : members_)
+      if (member.lease) works.insert(member.lease->lease->assignment.task.work);
+    return works.size();
+  }
   return static_cast<std::size_t>(std::count_if(
       members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lease.has_value(); }));
 }
@@ -276,6 +326,8 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
   task.client = client;
   task.kind = kind;
   task.base = model_->version();
+  task.owner = client;
+  task.work = task.id;
   // A cohort that is begun anew has new task numbers, but trains with the same streams: the same bits come
   // out.
   task.stream = options_.synchronous ? task.base : task.id;
@@ -285,17 +337,113 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
   task.model_bytes = model_->size();
   task.durable = options_.durable_updates;
   task.training = options_.training;
-  auto open = OpenLease{std::make_shared<const Lease>(std::move(lease)), now, std::nullopt};
-  if (options_.task_timeout.count() > 0) open.deadline = after(now, options_.task_timeout);
-  member.lease = std::move(open);
-  member.asked = false;
+  open(member, std::make_shared<const Lease>(std::move(lease)), now);
   if (kind == TaskKind::train) effects_.given.push_back(member.lease->lease->assignment.task);
+  if (kind == TaskKind::train && !options_.synchronous && has_replica(client, member))
+    member.lease->base = model_;
   if (!any_lease_) effects_.first_lease = true;
   any_lease_ = true;
 }
 
+void LeaseBook::open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now) {
+  auto opened = OpenLease{std::move(lease), now, std::nullopt};
+  if (options_.task_timeout.count() > 0) opened.deadline = after(now, options_.task_timeout);
+  member.lease = std::move(opened);
+  member.asked = false;
+}
+
+// -- Replicas
+// -----------------------------------------------------------------------------------------------------------
+
+bool LeaseBook::shares_work() const {
+  return options_.backup_tasks > 0 || (!options_.synchronous && options_.redundancy >= 2);
+}
+
+bool LeaseBook::has_replica(ClientId client, const Member& member) const {
+  if (!shares_work() || member.fingerprint == 0) return false;
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
+    return entry.first != client && entry.second.fingerprint == member.fingerprint;
+  });
+}
+
+std::size_t LeaseBook::holders_of(TaskId work) const {
+  return static_cast<std::size_t>(std::count_if(members_.begin(), members_.end(), [&](const auto& entry) {
+    return entry.second.lease && entry.second.lease->lease->assignment.task.work == work;
+  }));
+}
+
+PublishedModelPtr LeaseBook::base_of(const OpenLease& lease) const {
+  if (lease.base) return lease.base;
+  if (lease.lease->model) return lease.lease->model;
+  return model_ && model_->version() == lease.lease->assignment.task.base ? model_ : nullptr;
+}
+
+/// From when on this task may be given to that replica of its holder, too; none: not.
+std::optional<TimePoint> LeaseBook::share_at(const Member& member, const OpenLease& lease) const {
+  const auto& task = lease.lease->assignment.task;
+  if (finished_ || member.lease || member.fingerprint == 0 || task.kind != TaskKind::train ||
+      task.work != task.id || base_of(lease) == nullptr)
+    return std::nullopt;
+  const auto holders = holders_of(task.work);
+  if (!options_.synchronous && holders < static_cast<std::size_t>(options_.redundancy)) return lease.since;
+  const auto backups = std::count_if(members_.begin(), members_.end(), [](const auto& entry) {
+    return entry.second.lease && entry.second.lease->is_backup;
+  });
+  const auto usual = usual_duration();
+  if (holders > 1 || std::cmp_greater_equal(backups, options_.backup_tasks) || !usual) return std::nullopt;
+  return after(lease.since, options_.backup_after * *usual);
+}
+
+/// The oldest task that this client could do as well as its holder, and should.
+const LeaseBook::OpenLease* LeaseBook::work_to_share(const Member& member, TimePoint now) const {
+  if (!shares_work()) return nullptr;
+  const OpenLease* oldest = nullptr;
+  for (const auto& [other, holding] : members_) {
+    if (!holding.lease || holding.fingerprint != member.fingerprint) continue;
+    const auto at = share_at(member, *holding.lease);
+    if (at && *at <= now && (oldest == nullptr || holding.lease->since < oldest->since))
+      oldest = &*holding.lease;
+  }
+  return oldest;
+}
+
+void LeaseBook::give_copy(Member& member, ClientId client, const OpenLease& original, TimePoint now) {
+  auto lease = Lease{original.lease->assignment, base_of(original)};
+  auto& task = lease.assignment.task;
+  const auto is_backup =
+      options_.synchronous || holders_of(task.work) >= static_cast<std::size_t>(options_.redundancy);
+  task.id = next_task_++;
+  task.epoch = epoch_;
+  task.client = client;
+  task.evaluate_base = false;
+  task.model_bytes = lease.model->size();
+  open(member, std::make_shared<const Lease>(std::move(lease)), now);
+  member.lease->is_backup = is_backup;
+}
+
+/// The work was answered: nobody else needs to do it.
+void LeaseBook::supersede(TaskId work) {
+  for (auto& [client, member] : members_) {
+    if (!member.lease || member.lease->lease->assignment.task.work != work) continue;
+    effects_.voided.push_back({client, member.lease->lease->assignment.task.id,
+                               "a client that holds the same data answered first", false, work, true});
+    member.lease.reset();
+  }
+}
+
+/// The median.
+std::optional<Seconds> LeaseBook::usual_duration() const {
+  if (durations_.size() < kFewDurations) return std::nullopt;
+  auto sorted = std::vector<Seconds>(durations_.begin(), durations_.end());
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  return *middle;
+}
+
 void LeaseBook::void_lease(Member& member, ClientId client, const std::string& reason) {
-  effects_.voided.push_back({client, member.lease->lease->assignment.task.id, reason, options_.synchronous});
+  const auto& task = member.lease->lease->assignment.task;
+  const auto last_holder = !shares_work() || holders_of(task.work) == 1;
+  effects_.voided.push_back({client, task.id, reason, options_.synchronous && last_holder, task.work});
   member.lease.reset();
 }
 
@@ -309,12 +457,16 @@ void LeaseBook::try_open_cohort(TimePoint now) {
   auto chosen = std::vector<ClientId>();
   for (const auto& [client, member] : members_)
     if (member.connected || member.rejoin_until) chosen.push_back(client);
+  const auto wanted = lease_limit();
+  // The small difference keeps 1.1 × 10 from being 12.
+  const auto asked = std::ceil(options_.redundancy * static_cast<double>(wanted) - 1e-9);
   auto random = RandomStream(stream_seed(options_.seed, "cohort", model_->version()));
-  while (chosen.size() > lease_limit())
+  while (static_cast<double>(chosen.size()) > asked)
     chosen.erase(chosen.begin() + static_cast<long>(random.below(chosen.size())));
 
   auto cohort = Cohort();
   cohort.version = model_->version();
+  if (chosen.size() > wanted) cohort.wanted = wanted;
   for (const auto client : chosen) {
     give(members_[client], client, TaskKind::train, now);
     cohort.tasks.push_back(members_[client].lease->lease->assignment.task.id);

@@ -9,11 +9,18 @@
 //
 // Asynchronous strategies: every waiting client gets a lease of the current version at once. Synchronous
 // ones: a cohort is chosen when a version appears, its leases wait for their clients, and nobody else gets
-// work until the next version.
+// work until the next version. Over-selection asks more of them than are needed, and the rest is void when
+// the version is made.
+//
+// Replicas: clients that declared the same data fingerprint hold the same samples in the same order. A task
+// of one, given to the other as well, is the same work: same base, same random stream, so the same numbers
+// come out, whoever answers first. The answer counts as that of the client that gave it; the other's lease is
+// void.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +47,10 @@ struct SchedulerOptions {
   std::uint64_t seed = 1;
   bool durable_updates = false;  ///< said in every task
   TrainingSettings training;
+  double redundancy = 1;  ///< ≥ 1. Cohorts: tasks given for each answer needed (over-selection), rounded up.
+                          ///< Asynchronous: replicas that get each task, rounded down
+  std::uint32_t backup_tasks = 0;    ///< overdue tasks that replicas work on too, at most at once; 0: none
+  double backup_after = 2;           ///< a task is overdue at so many times the usual duration, ≥ 1
   std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
 };
 
@@ -54,6 +65,7 @@ struct Lease {
 struct Cohort {
   Version version = 0;
   std::vector<TaskId> tasks;  ///< folded in this order
+  std::size_t wanted = 0;     ///< so many answers are enough; 0: all
 };
 
 /// Who is where, for people.
@@ -78,13 +90,15 @@ class LeaseBook {
       ClientId client;
       TaskId task;
       std::string reason;
-      bool was_cohort;
+      bool was_cohort;          ///< of the open cohort, and nobody else does the work
+      TaskId work = 0;          ///< the cohort's task: `task`, or that which it backed up
+      bool superseded = false;  ///< nothing went wrong: others answered first
     };
     std::vector<Void> voided;              ///< leases that no longer hold
     std::shared_ptr<const Cohort> cohort;  ///< a cohort was opened
     std::optional<std::uint32_t> live;     ///< the number of live clients changed
     bool first_lease = false;              ///< the first lease of this book was given
-    std::vector<Task> given;               ///< new leases
+    std::vector<Task> given;               ///< new leases, but for a replica's of another's work
   };
 
   LeaseBook(SchedulerOptions options, Epoch epoch);
@@ -96,6 +110,8 @@ class LeaseBook {
   /// A client is connected, holding `lease` from an earlier life of this book (or null).
   void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now);
   void leave(ClientId client, TimePoint now);
+  /// The client may not come back, for this reason: it is forgotten, and its lease is lost.
+  void dismiss(ClientId client, const std::string& reason, TimePoint now);
 
   /// Work for a client: its open lease again, a new one, or why there is none.
   std::shared_ptr<const Lease> lease(ClientId client, const Ready& ready, TimePoint now);
@@ -136,6 +152,8 @@ class LeaseBook {
     std::shared_ptr<const Lease> lease;
     TimePoint since;
     std::optional<TimePoint> deadline;
+    PublishedModelPtr base = nullptr;  ///< kept for a replica, where there is one
+    bool is_backup = false;            ///< given because another's task was overdue
   };
   struct Member {
     bool connected = false;
@@ -144,6 +162,7 @@ class LeaseBook {
     bool evaluated_last = false;
     std::optional<TimePoint> rejoin_until;  ///< while vanished
     std::optional<OpenLease> lease;
+    std::uint64_t fingerprint = 0;  ///< of its data; 0: like nobody else's
   };
 
   Member* holder(ClientId client, TaskId task);
@@ -153,6 +172,17 @@ class LeaseBook {
   std::string why_wait() const;
   std::shared_ptr<const Lease> wait(const std::string& reason) const;
   void give(Member& member, ClientId client, TaskKind kind, TimePoint now);
+  void open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now);
+
+  bool shares_work() const;
+  bool has_replica(ClientId client, const Member& member) const;
+  std::size_t holders_of(TaskId work) const;
+  PublishedModelPtr base_of(const OpenLease& lease) const;
+  std::optional<TimePoint> share_at(const Member& member, const OpenLease& lease) const;
+  const OpenLease* work_to_share(const Member& member, TimePoint now) const;
+  void give_copy(Member& member, ClientId client, const OpenLease& original, TimePoint now);
+  void supersede(TaskId work);
+  std::optional<Seconds> usual_duration() const;
   void void_lease(Member& member, ClientId client, const std::string& reason);
   void try_open_cohort(TimePoint now);
   void nudge_waiting();
@@ -171,6 +201,7 @@ class LeaseBook {
   std::optional<std::string> finished_;
   bool evaluate_last_ = false;
   std::uint32_t reported_live_ = 0;
+  std::deque<Seconds> durations_;  ///< of the last answered tasks
   Effects effects_;
 };
 

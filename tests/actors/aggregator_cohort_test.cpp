@@ -113,3 +113,48 @@ TEST_CASE("after the end no cohort becomes a version, however its tasks end") {
   CHECK(fixture.version() == 0);
   CHECK(fixture.neighbours.metrics->versions.empty());
 }
+
+TEST_CASE(
+    "over-selection: the first answers make the version, in the order of their tasks; the rest is "
+    "duplicate") {
+  auto fixture = AggregatorFixture(sync_options());
+  fixture.time.tell(fixture.actor, cohort_atom_v, std::make_shared<const Cohort>(Cohort{0, {1, 2, 3, 4}, 2}));
+  CHECK(fixture.submit(update_of(4, 3, 0, 6.0f))->accepted());
+  CHECK(fixture.version() == 0);
+  CHECK(fixture.submit(update_of(2, 1, 0, 2.0f))->accepted());
+  CHECK(fixture.version() == 1);
+  CHECK(fixture.model_value() == doctest::Approx(4));
+  CHECK(fixture.submit(update_of(1, 0, 0))->code == ec::duplicate_update);
+  CHECK(fixture.submit(update_of(9, 0, 0))->code == ec::unknown_lease);
+  fixture.time.tell(fixture.actor, cohort_atom_v, std::make_shared<const Cohort>(Cohort{1, {5, 6, 7}, 2}));
+  CHECK(fixture.submit(update_of(3, 2, 0))->code == ec::duplicate_update);  // late by a version
+  CHECK(fixture.submit(update_of(7, 2, 1))->accepted());
+  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{5});
+  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{6});  // fewer are left than were wanted
+  CHECK(fixture.version() == 2);
+}
+
+TEST_CASE("a replica's answer takes the place of the task that it backs up") {
+  const auto model = [](bool by_replica) {
+    auto fixture = AggregatorFixture(sync_options());
+    fixture.open_cohort(0, {1, 2});
+    CHECK(fixture.submit(update_of(2, 1, 0, 3e8f, 7))->accepted());
+    auto answer = ValidUpdate(*update_of(by_replica ? 9 : 1, by_replica ? 5 : 0, 0, 1.0f, 3));
+    answer.owner = 0;
+    answer.work = 1;
+    CHECK(fixture.submit(std::make_shared<const ValidUpdate>(answer))->accepted());
+    CHECK(fixture.version() == 1);
+    CHECK(fixture.submit(update_of(1, 0, 0))->code == ec::unknown_lease);  // the cohort is over
+    return fixture.model_value();
+  };
+  CHECK(model(true) == model(false));
+
+  auto fixture = AggregatorFixture(sync_options());
+  fixture.open_cohort(0, {1, 2});
+  auto answer = ValidUpdate(*update_of(9, 5, 0));
+  answer.owner = 0;
+  answer.work = 1;
+  CHECK(fixture.submit(std::make_shared<const ValidUpdate>(answer))->accepted());
+  CHECK(fixture.submit(update_of(1, 0, 0))->code == ec::duplicate_update);
+  CHECK(fixture.version() == 0);
+}

@@ -133,3 +133,31 @@ TEST_CASE("new neighbours are told the current version; others take it as no new
   CHECK(fixture.neighbours.metrics->versions.size() == 1);
   CHECK(fixture.neighbours.metrics->restores.size() == 1);
 }
+
+TEST_CASE("work that a replica did is not done twice, also not after a restart") {
+  const auto backup_of = [](TaskId task, ClientId client, TaskId work, ClientId owner) {
+    auto update = ValidUpdate(*update_of(task, client, 0));
+    update.owner = owner;
+    update.work = work;
+    return std::make_shared<const ValidUpdate>(update);
+  };
+  auto options = test::async_options();
+  options.strategy.buffer_size = 10;
+  options.durable_updates = true;
+  auto storage = std::make_shared<test::MemoryStorage>();
+  storage->durable_updates = true;
+  auto fixture = AggregatorFixture(options, AggregatorFixture::Checkpointer::real, storage);
+  fixture.live(10);
+  CHECK(fixture.submit(backup_of(9, 5, 3, 1))->accepted());
+  const auto again = fixture.submit(backup_of(9, 5, 3, 1));
+  CHECK(again->accepted());  // the same answer once more: acknowledged, not applied
+  CHECK(fixture.submit(update_of(3, 1, 0))->code == ec::duplicate_update);
+  fixture.time.end(fixture.actor, caf::exit_reason::kill);
+  fixture.start();
+  fixture.live(10);
+  CHECK(fixture.submit(update_of(3, 1, 0))->code == ec::duplicate_update);
+  CHECK(fixture.submit(backup_of(9, 5, 3, 1))->accepted());
+  CHECK(fixture.submit(update_of(12, 1, 0))->accepted());
+  CHECK(fixture.submit(backup_of(13, 5, 12, 1))->code == ec::duplicate_update);
+  CHECK(storage->ledger.size() == 2);
+}

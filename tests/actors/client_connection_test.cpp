@@ -19,6 +19,18 @@ TEST_CASE("a refusal that no other attempt will change ends the client") {
   }
 }
 
+TEST_CASE("a client that is quarantined ends and says why; one of a simulation ends alone") {
+  for (const auto in_process : {false, true}) {
+    auto fixture = ClientFixture(in_process);
+    fixture.server->hello_refusal = Error{ec::quarantined, "too much NaN"};
+    fixture.start();
+    fixture.time.pass(std::chrono::minutes(10));
+    CHECK(fixture.server->hellos.size() == 1);
+    REQUIRE(fixture.node->failed.size() == (in_process ? 0 : 1));
+    if (!in_process) CHECK(fixture.node->failed[0].find("too much NaN") != std::string::npos);
+  }
+}
+
 TEST_CASE("a server that is not there is tried again, ever more patiently") {
   auto fixture = ClientFixture();
   fixture.options.backoff_min = milliseconds(200);

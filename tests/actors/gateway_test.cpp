@@ -288,3 +288,51 @@ TEST_CASE("only who holds the aggregator's key may stop the run") {
   CHECK(fixture.stop(fixture.prove(name, somebody, closed.ward), somebody).error().code == ec::hello_refused);
   CHECK(fixture.stop(fixture.prove(name, somebody, closed.server), somebody));
 }
+
+TEST_CASE("who is quarantined is not welcomed, and hears why and what helps") {
+  auto fixture = Fixture();
+  fixture.wire();
+  fixture.storage->quarantine["ward-1"] = "not_finite: NaN";
+  const auto refused = fixture.hello("ward-1", fixture.client());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ec::quarantined);
+  CHECK(refused.error().text.find("NaN") != std::string::npos);
+  CHECK(refused.error().text.find("pardon") != std::string::npos);
+  CHECK(fixture.hello("ward-2", fixture.client()));
+  fixture.storage->quarantine.clear();
+  CHECK(fixture.hello("ward-1", fixture.client()));
+}
+
+TEST_CASE("one client does not take the places of others under new names") {
+  auto fixture = Fixture();
+  fixture.wire();
+  const auto client = fixture.client();
+  REQUIRE(fixture.hello("ward-1", client));
+  CHECK(fixture.hello("ward-2", client).error().code == ec::hello_refused);
+  CHECK(fixture.hello("ward-2", fixture.client()));
+}
+
+TEST_CASE("hello after hello of one client is a flood, and in the end costs it its place") {
+  auto fixture = Fixture();
+  fixture.wire();
+  const auto client = fixture.client();
+  const auto session = fixture.hello("ward-1", client);
+  REQUIRE(session);
+  auto refusal = ec::none;
+  for (auto i = 0; i < 30 && refusal == ec::none; ++i) {
+    const auto answer = fixture.hello("ward-1", client);
+    if (!answer) refusal = answer.error().code;
+  }
+  CHECK(refusal == ec::flood);
+  CHECK(fixture.storage->strikes["ward-1"] == 1);
+  for (auto i = 0; i < 100 && refusal != ec::quarantined; ++i) {
+    fixture.time.pass(std::chrono::milliseconds(100));
+    for (auto j = 0; j < 10; ++j)
+      if (const auto answer = fixture.hello("ward-1", client); !answer) refusal = answer.error().code;
+  }
+  CHECK(refusal == ec::quarantined);
+  CHECK(fixture.neighbours.scheduler->dismissed.size() == 1);
+  // Its session is over, so its place is free.
+  CHECK(fixture.hello("ward-2", fixture.client()));
+  CHECK(fixture.hello("ward-3", fixture.client()));
+}

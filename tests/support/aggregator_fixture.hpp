@@ -24,6 +24,8 @@ inline ValidUpdatePtr update_of(TaskId task, ClientId client, Version base, floa
   update.info.base = base;
   update.info.samples = samples;
   update.info.train_loss = 0.5;
+  update.owner = client;
+  update.work = task;
   auto blob = make_update_blob(update.info, *small_layout(), false);
   std::ranges::fill(blob.values(), value);
   update.payload = {std::make_shared<const MemorySource>(std::move(blob.buffer)), blob.payload_offset,

@@ -64,6 +64,7 @@ struct SchedulerLog {
   std::vector<std::pair<ClientId, TaskId>> settled;
   std::vector<std::uint64_t> wanted;
   std::vector<std::pair<TaskId, std::string>> lost;
+  std::vector<std::pair<ClientId, std::string>> dismissed;
   std::vector<PublicationPtr> publications;
   LeasePtr answer = std::make_shared<const Lease>();  ///< to all who ask for work
   bool silent = false;                                ///< nobody is answered
@@ -78,6 +79,9 @@ inline scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer se
       [log, self](lease_atom, ClientId, const Ready&) -> caf::result<LeasePtr> {
         if (log->silent) return self->make_response_promise<LeasePtr>();
         return log->answer;
+      },
+      [log](caf::leave_atom, ClientId client, const std::string& reason) {
+        log->dismissed.emplace_back(client, reason);
       },
       [log](fetch_atom, ClientId client, TaskId task) { log->fetched.emplace_back(client, task); },
       [log](want_atom, std::uint64_t updates) { log->wanted.push_back(updates); },

@@ -34,7 +34,11 @@ struct FederationOptions {
   std::uint64_t validation_samples = 0;  ///< of each client
   std::optional<std::uint64_t> shuffle;  ///< seed of a random order of events, see VirtualTime
   bool durable_updates = false;          ///< store.durability = "update"
-  bool in_chunks = false;                ///< clients fetch and deliver as over a network
+  double fraction = 1;                   ///< clients.fraction
+  double redundancy = 1;                 ///< schedule.redundancy
+  std::uint32_t backup_tasks = 0;        ///< schedule.backup_tasks
+  std::vector<std::size_t> samples;  ///< of the clients: those with as many hold the same; empty: all differ
+  bool in_chunks = false;            ///< clients fetch and deliver as over a network
 };
 
 class Federation {
@@ -156,6 +160,9 @@ class Federation {
     scheduling.min_clients = scheduling.clients_count;
     if (options.evaluation.on_clients) scheduling.evaluate_every = options.evaluation.every;
     scheduling.durable_updates = options.durable_updates;
+    scheduling.fraction = options.fraction;
+    scheduling.redundancy = options.redundancy;
+    scheduling.backup_tasks = options.backup_tasks;
     auto memory = SchedulerMemory();
     memory.next_epoch = [run] { return run->next_epoch().value(); };
     if (options.durable_updates) memory.open_leases = [run] { return run->open_leases().value(); };
@@ -191,7 +198,8 @@ class Federation {
       auto training = TrainerActorOptions();
       training.id = "trainer-" + std::to_string(index);
       training.prepare = [this, index](const Welcome&) -> Result<TrainingMeans> {
-        return TrainingMeans{trainer, data_of(10 + index), data_of(options.validation_samples)};
+        const auto samples = options.samples.empty() ? 10 + index : options.samples[index];
+        return TrainingMeans{trainer, data_of(samples), data_of(options.validation_samples)};
       };
       training.pool = time.pool.pool();
       training.speed = options.speeds[index];

@@ -22,7 +22,9 @@ class MemoryStorage final : public RunStorage {
 
   std::map<std::string, ClientId> clients;
   std::vector<ClientRecord> client_records;
-  std::vector<StoredSnapshot> snapshots;  ///< oldest first
+  std::map<std::string, std::uint32_t> strikes;
+  std::map<std::string, std::string> quarantine;  ///< and why
+  std::vector<StoredSnapshot> snapshots;          ///< oldest first
   std::vector<UpdateRecord> updates;
   bool durable_updates = false;  ///< keeps every update (store.durability = "update")
   std::vector<LedgerUpdate> ledger;
@@ -55,6 +57,27 @@ class MemoryStorage final : public RunStorage {
     const auto lock = std::lock_guard(mutex_);
     client_records.push_back(client);
     return {};
+  }
+
+  Result<std::uint32_t> add_strike(const std::string& name, const std::string& reason,
+                                   std::uint32_t limit) override {
+    const auto lock = std::lock_guard(mutex_);
+    const auto count = ++strikes[name];
+    if (count >= limit) quarantine[name] = reason;
+    return count;
+  }
+
+  Result<std::optional<std::string>> quarantine_reason(const std::string& name) override {
+    const auto lock = std::lock_guard(mutex_);
+    const auto found = quarantine.find(name);
+    return found == quarantine.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  Result<std::vector<std::string>> quarantined() override {
+    const auto lock = std::lock_guard(mutex_);
+    auto names = std::vector<std::string>();
+    for (const auto& [name, reason] : quarantine) names.push_back(name);
+    return names;
   }
 
   Result<void> save_snapshot(const AggregationState& state, TaskId next_task) override {
@@ -103,9 +126,16 @@ class MemoryStorage final : public RunStorage {
   Result<std::vector<UpdateRecord>> newest_accepted() override {
     const auto lock = std::lock_guard(mutex_);
     auto newest = std::map<ClientId, UpdateRecord>();
-    for (const auto& update : ledger) newest[update.record.client] = update.record;
+    auto works = std::map<ClientId, UpdateRecord>();
+    for (const auto& update : ledger) {
+      newest[update.record.client] = update.record;
+      works[update.record.owner] = update.record;
+    }
     auto records = std::vector<UpdateRecord>();
-    for (const auto& [client, record] : newest) records.push_back(record);
+    for (const auto& update : ledger)
+      if (newest[update.record.client].task == update.record.task ||
+          works[update.record.owner].task == update.record.task)
+        records.push_back(update.record);
     return records;
   }
 

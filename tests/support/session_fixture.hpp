@@ -37,6 +37,8 @@ inline LeasePtr lease_of(TaskId task, ClientId client, Version base, TaskKind ki
   lease.assignment.task.id = task;
   lease.assignment.task.epoch = 1;
   lease.assignment.task.client = client;
+  lease.assignment.task.owner = client;
+  lease.assignment.task.work = task;
   lease.assignment.task.base = base;
   lease.assignment.task.kind = kind;
   lease.assignment.task.model_bytes = lease.model->size();

@@ -163,3 +163,37 @@ TEST_CASE("an answer that only evaluates needs no numbers and no samples, but a 
   info.base_evaluation.samples = 21;
   CHECK(code_of(blob_of(make_evaluation_blob(info, *test::small_layout())), expected) == ec::bad_claim);
 }
+
+TEST_CASE("an update longer than the limit is refused; at the limit it is taken") {
+  auto expected = expectation();
+  const auto norm = validate_update(filled(good()), expected)->norm;
+  expected.max_norm = norm;
+  CHECK(code_of(filled(good()), expected) == ec::none);
+  expected.max_norm = 0.999 * norm;
+  CHECK(code_of(filled(good()), expected) == ec::norm_too_large);
+  CHECK(code_of(filled(good(), -2), expected) == ec::norm_too_large);
+  CHECK(code_of(filled(good(), std::numeric_limits<float>::max()), expected) == ec::norm_too_large);
+}
+
+TEST_CASE("an update knows whose work it answers") {
+  auto expected = expectation();
+  expected.owner = 9;
+  expected.work = 4;
+  const auto update = validate_update(filled(good()), expected);
+  REQUIRE(update);
+  CHECK(update->owner == 9);
+  CHECK(update->work == 4);
+}
+
+TEST_CASE("the samples of all classes are the samples") {
+  CHECK(check_ready({10, 0, {}}));
+  CHECK(check_ready({10, 0, {3, 0, 7}}));
+  CHECK(check_ready({0, 0, {0, 0}}));
+  for (const auto& histogram : {std::vector<std::uint64_t>{3, 6}, {3, 8}, {11}, {~std::uint64_t{0}, 11}})
+    CHECK(check_ready({10, 0, histogram}).error().code == ec::bad_claim);
+  auto many = std::vector<std::uint64_t>(kMaxClasses);
+  many.back() = 10;
+  CHECK(check_ready({10, 0, many}));
+  many.push_back(0);
+  CHECK(check_ready({10, 0, many}).error().code == ec::bad_claim);
+}

@@ -52,3 +52,13 @@ TEST_CASE("an error reads as name and text") {
   CHECK(to_string(Error{ec::bad_data, "no file"}) == "bad_data: no file");
   CHECK(to_string(Error{ec::bad_data, ""}) == "bad_data");
 }
+
+TEST_CASE("bad luck is no offence") {
+  for (const auto code : {ec::not_finite, ec::wrong_length, ec::layout_mismatch, ec::bad_claim,
+                          ec::corrupt_data, ec::norm_too_large, ec::flood})
+    CHECK(is_offence(code));
+  for (const auto code :
+       {ec::none, ec::unknown_lease, ec::unknown_base, ec::too_stale, ec::duplicate_update, ec::run_over,
+        ec::store_full, ec::io_failed, ec::unavailable, ec::cancelled, ec::quarantined, ec::internal})
+    CHECK_FALSE(is_offence(code));
+}

@@ -65,8 +65,8 @@ auto fields(const Evaluation& x) {
   return std::tie(a, b, c, d);
 }
 auto fields(const RunStatus& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y, z] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y, z);
 }
 
 template <class T>
@@ -119,7 +119,7 @@ TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(Hello{9, "0.1.0", "client-7", {"nonce", "signature"}});
   check_round_trip(
       Welcome{4, "run", 12, 99, "flat", 1000, 0x1234567890abcdefu, {"shards", 0.125, 6}, "model", 0.25});
-  check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}});
+  check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99});
   check_round_trip(example_task());
   check_round_trip(Assignment{Assignment::Kind::task, example_task(), "why", 250});
   check_round_trip(UploadOffer{8, 2, std::uint64_t{1} << 40, 77});
@@ -128,7 +128,7 @@ TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(Evaluation{6, 1000, 0.5, 0.875});
   check_round_trip(RunStatus{"training", "loading", "fedavg", 1,          2,    3,   4,  5,
                              6.5,        7.5,       0.5,      8.5,        0.75, 9.5, 10, 11,
-                             12,         13.5,      14.5,     "client 3", 15.5, 16,  17, 18});
+                             12,         13.5,      14.5,     "client 3", 15.5, 16,  17, 18, 19});
 }
 
 TEST_CASE("no bytes are bytes too") {

@@ -54,6 +54,15 @@ TEST_CASE("the three roles with all their options") {
   CHECK(client->name == "alice");
 }
 
+TEST_CASE("a pardon names a folder and a client") {
+  const auto pardon = parse({"pardon", "runs/x", "ward-1"});
+  REQUIRE(pardon.has_value());
+  CHECK(pardon->action == fl::Action::pardon);
+  CHECK(pardon->target == "runs/x");
+  CHECK(pardon->name == "ward-1");
+  CHECK_FALSE(parse({"pardon", "runs/x"}).has_value());
+}
+
 TEST_CASE("status, stop and config") {
   CHECK(parse({"status", "runs/x"})->action == fl::Action::status);
   CHECK(parse({"status", "runs/x"})->target == "runs/x");

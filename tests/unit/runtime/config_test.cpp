@@ -319,7 +319,6 @@ TEST_CASE("what this version does not have yet is refused, not ignored") {
        std::vector<std::pair<std::string, std::string>>{{"simulate.clock", "virtual"},
                                                         {"upload.codec", "int8"},
                                                         {"download.codec", "bf16"},
-                                                        {"schedule.redundancy", "1.5"},
                                                         {"schedule.adaptive_work", "true"},
                                                         {"data.name", "csv"},
                                                         {"model.file", "a.pt"}}) {

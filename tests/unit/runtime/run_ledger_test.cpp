@@ -210,3 +210,24 @@ TEST_CASE("a folder of the first schema is brought up to date") {
   REQUIRE(store->commit(batch(1, 2)).has_value());
   CHECK(read(*store, 0) == "u1 u2 c1 ");
 }
+
+TEST_CASE("the ledger knows whose work a replica did, and that it is done") {
+  const auto folder = fl::test::TemporaryFolder();
+  auto store = open(folder);
+  auto task = fl::Task();
+  task.client = 3;
+  task.id = 50;
+  REQUIRE(store->save_lease(task).has_value());
+  auto accepted = batch(1, 2);
+  accepted.accepted[1].record.owner = 3;
+  accepted.accepted[1].record.work = 50;
+  REQUIRE(store->commit(accepted).has_value());
+  store = nullptr;
+  store = open(folder);
+  CHECK(store->open_leases()->empty());
+  const auto newest = store->newest_accepted();
+  REQUIRE(newest.has_value());
+  auto found = false;
+  for (const auto& record : *newest) found = found || (record.owner == 3 && record.work == 50);
+  CHECK(found);
+}

@@ -239,6 +239,32 @@ TEST_CASE("clients are kept with what they have") {
   CHECK(clients[1].label_histogram.empty());
 }
 
+TEST_CASE("strikes and quarantine outlive the process; a pardon ends both, also while the run goes on") {
+  const auto folder = fl::test::TemporaryFolder();
+  auto store = open(folder);
+  CHECK(*store->add_strike("a", "not_finite: NaN", 3) == 1);
+  CHECK(*store->add_strike("b", "flood", 3) == 1);
+  CHECK(*store->add_strike("a", "bad_claim: lies", 3) == 2);
+  CHECK_FALSE(store->quarantine_reason("a")->has_value());
+  CHECK(store->quarantined()->empty());
+  store = nullptr;
+  store = open(folder);
+  CHECK(*store->add_strike("a", "flood: much", 3) == 3);
+  CHECK(**store->quarantine_reason("a") == "flood: much");
+  CHECK(*store->quarantined() == std::vector<std::string>{"a"});
+  store = nullptr;
+  store = open(folder);
+  CHECK(store->quarantine_reason("a")->has_value());
+  CHECK_FALSE(store->quarantine_reason("b")->has_value());
+
+  CHECK(fl::pardon_client(folder.path(), "b").error().code == fl::ec::bad_config);
+  CHECK(holds_all(fl::pardon_client(folder.path(), "c").error().text, {"c", "quarantined"}));
+  CHECK(fl::pardon_client(folder.path() / "nothing", "a").error().code == fl::ec::bad_config);
+  REQUIRE(fl::pardon_client(folder.path(), "a").has_value());
+  CHECK_FALSE(store->quarantine_reason("a")->has_value());
+  CHECK(*store->add_strike("a", "again", 3) == 1);
+}
+
 // -- Versions and metrics -------------------------------------------------------------------------
 
 TEST_CASE("a line of metrics.jsonl has exactly the documented keys") {

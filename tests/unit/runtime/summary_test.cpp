@@ -46,6 +46,7 @@ fl::RunSummary full() {
   s.model_version = 10;
   s.updates_accepted = 30;
   s.updates_rejected = {{"too_stale", 2}, {"not_finite", 1}};
+  s.quarantined = {"ward-1", "ward-9"};
   s.staleness_mean = 0.75;
   s.staleness_max = 4;
   s.final_accuracy = 0.9812;
@@ -70,13 +71,27 @@ TEST_CASE("summary.json holds every key of the contract, in order") {
   const auto json = nlohmann::ordered_json::parse(content(folder.path / "summary.json"));
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  CHECK(keys == std::vector<std::string>{"status",           "reason",          "strategy",
-                                         "clients",          "model_version",   "updates_accepted",
-                                         "updates_rejected", "staleness_mean",  "staleness_max",
-                                         "final_accuracy",   "best_accuracy",   "final_loss",
-                                         "wall_seconds",     "virtual_seconds", "bytes_up",
-                                         "bytes_down",       "restarts",        "resumed_from_version",
-                                         "model_sha256",     "peak_rss_bytes"});
+  CHECK(keys == std::vector<std::string>{"status",
+                                         "reason",
+                                         "strategy",
+                                         "clients",
+                                         "model_version",
+                                         "updates_accepted",
+                                         "updates_rejected",
+                                         "quarantined",
+                                         "staleness_mean",
+                                         "staleness_max",
+                                         "final_accuracy",
+                                         "best_accuracy",
+                                         "final_loss",
+                                         "wall_seconds",
+                                         "virtual_seconds",
+                                         "bytes_up",
+                                         "bytes_down",
+                                         "restarts",
+                                         "resumed_from_version",
+                                         "model_sha256",
+                                         "peak_rss_bytes"});
   CHECK(json.at("status") == "completed");
   CHECK(json.at("updates_rejected").at("too_stale") == 2);
   CHECK(json.at("final_accuracy") == 0.9812);
@@ -105,6 +120,7 @@ TEST_CASE("what is written is read back") {
   CHECK(read->status == fl::RunOutcome::completed);
   CHECK(read->reason == full().reason);
   CHECK(read->updates_rejected == full().updates_rejected);
+  CHECK(read->quarantined == full().quarantined);
   CHECK(read->final_loss == full().final_loss);
   CHECK(read->virtual_seconds == full().virtual_seconds);
   CHECK(read->resumed_from_version == full().resumed_from_version);

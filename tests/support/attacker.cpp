@@ -1,0 +1,189 @@
+// A client that misbehaves, as a real process: joins an aggregator and attacks it in one way until it is
+// quarantined.
+//
+//   attacker PORT NAME ATTACK
+//
+// Prints the name of each refusal. Ends with 0 when its name is quarantined, with 3 when patience ends
+// before.
+#include <spdlog/spdlog.h>
+
+#include <caf/io/all.hpp>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/actors.hpp"
+#include "learning/trainer.hpp"
+#include "runtime/actor_system.hpp"
+#include "runtime/config.hpp"
+
+namespace fl {
+
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr auto kAnswer = std::chrono::seconds(5);
+
+client_actor::behavior_type listener(client_actor::pointer) {
+  return {[](nudge_atom) {}, [](revoke_atom, TaskId, const std::string&) {},
+          [](finish_atom, const std::string&) {}};
+}
+
+class Attacker {
+ public:
+  Attacker(caf::actor_system& system, gateway_actor gateway, std::string name, std::string attack)
+      : self_(system),
+        client_(system.spawn(listener)),
+        gateway_(std::move(gateway)),
+        name_(std::move(name)),
+        attack_(std::move(attack)) {}
+
+  int run() {
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < until) {
+      if (!session_ && !join()) {
+        if (quarantined_) return 0;
+        continue;
+      }
+      strike();
+    }
+    return 3;
+  }
+
+  ~Attacker() { caf::anon_send_exit(client_, caf::exit_reason::user_shutdown); }
+
+ private:
+  /// Asks and waits; a refusal is printed. A session that is gone is joined anew.
+  template <class Answer, class... Args>
+  std::optional<Answer> ask(const Args&... args) {
+    auto answer = std::optional<Answer>();
+    self_->request(session_, kAnswer, args...)
+        .receive([&](const Answer& value) { answer = value; },
+                 [&](const caf::error& error) { refused(error); });
+    return answer;
+  }
+
+  void refused(const caf::error& error) {
+    const auto reason = from_caf(error);
+    if (reason.code == ec::unreachable || reason.code == ec::internal) session_ = nullptr;
+    std::printf("%s %s\n", std::string(name_of(reason.code)).c_str(), reason.text.c_str());
+  }
+
+  bool join() {
+    session_ = nullptr;
+    self_
+        ->request(gateway_, kAnswer, Hello{kProtocolVersion, "attacker", name_},
+                  caf::actor_cast<caf::actor>(client_))
+        .receive(
+            [&](const Welcome& terms, const caf::actor& given) {
+              welcome_ = terms;
+              session_ = caf::actor_cast<session_actor>(given);
+            },
+            [&](const caf::error& error) {
+              quarantined_ = from_caf(error).code == ec::quarantined;
+              refused(error);
+            });
+    return session_ != nullptr;
+  }
+
+  /// One round of the attack.
+  void strike() {
+    if (attack_ == "hellos") {
+      join();
+      return;
+    }
+    if (attack_ == "histogram") {
+      ask<Assignment>(Ready{1, 0, std::vector<std::uint64_t>(100, 7)});
+      return;
+    }
+    if (attack_ == "requests") {
+      for (auto i = 0; i < 100'000; ++i)
+        caf::anon_send(session_, abandon_atom_v, TaskId{1}, std::string("flood"));
+      ask<Assignment>(Ready{1, 0, {}});
+      return;
+    }
+    const auto assignment = ask<Assignment>(Ready{1, 0, {}});
+    if (!assignment || assignment->kind != Assignment::Kind::task) return;
+    const auto& task = assignment->task;
+    if (attack_ == "fetches") {
+      while (ask<Chunk>(fetch_atom_v, task.id, std::uint64_t{0}, 1u << 19)) continue;
+    } else if (attack_ == "offers") {
+      for (auto hash = std::uint64_t{1}; ask<std::uint64_t>(UploadOffer{task.id, task.epoch, 1 << 20, hash});)
+        ++hash;
+    } else if (attack_ == "length") {
+      ask<std::uint64_t>(UploadOffer{task.id, task.epoch, std::uint64_t{1} << 50, 1});
+    } else if (attack_ == "chunk") {
+      const auto bytes = std::vector<std::byte>(std::size_t{4} << 20);
+      if (ask<std::uint64_t>(UploadOffer{task.id, task.epoch, 1 << 20, 1}))
+        ask<std::uint64_t>(Chunk{task.id, 0, Bytes(bytes)});
+    } else {
+      deliver(task, blob_for(task));
+    }
+  }
+
+  void deliver(const Task& task, const ByteSourcePtr& blob) {
+    if (!ask<std::uint64_t>(UploadOffer{task.id, task.epoch, blob->size(), hash_of(*blob).value()})) return;
+    for (auto offset = std::uint64_t{0}; offset < blob->size();) {
+      const auto length = std::min<std::uint64_t>(1u << 18, blob->size() - offset);
+      if (!ask<std::uint64_t>(Chunk{task.id, offset, blob->part(offset, length).value()})) return;
+      offset += length;
+    }
+    if (const auto receipt = ask<Receipt>(commit_atom_v, task.id); receipt && !receipt->accepted())
+      std::printf("%s %s\n", std::string(name_of(receipt->code)).c_str(), receipt->text.c_str());
+  }
+
+  ByteSourcePtr blob_for(const Task& task) {
+    if (attack_ == "garbage") {
+      auto buffer = AlignedBuffer(10'000);
+      for (auto i = std::size_t{0}; i < buffer.size(); ++i) buffer.data()[i] = static_cast<std::byte>(i * 31);
+      return std::make_shared<const MemorySource>(std::move(buffer));
+    }
+    auto model = TrainerOptions();
+    model.backend = "echo";
+    model.model = "flat";
+    model.model_parameters = welcome_.model_parameters + (attack_ == "layout" ? 1 : 0);
+    const auto layout = make_echo_trainer(model).value()->layout();
+    auto info = UpdateInfo();
+    info.task = task.id;
+    info.epoch = task.epoch;
+    info.client = task.client;
+    info.base = task.base;
+    info.samples = attack_ == "samples" ? 1'000'000 : 1;
+    auto blob = make_update_blob(info, *layout, false);
+    std::ranges::fill(blob.values(), attack_ == "norm" ? 1e6f : 1e-6f);
+    if (attack_ == "nan") blob.values().back() = std::numeric_limits<float>::quiet_NaN();
+    return std::make_shared<const MemorySource>(std::move(blob.buffer));
+  }
+
+  caf::scoped_actor self_;
+  client_actor client_;
+  gateway_actor gateway_;
+  session_actor session_;
+  std::string name_;
+  std::string attack_;
+  Welcome welcome_;
+  bool quarantined_ = false;
+};
+
+}  // namespace
+
+}  // namespace fl
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  auto config = fl::NodeSystemConfig(fl::NetOptions(), true);
+  auto system = caf::actor_system(config);
+  fl::close_remote_services(system);
+  auto gateway = system.middleman().remote_actor<fl::gateway_actor>(
+      "127.0.0.1", static_cast<std::uint16_t>(std::stoi(argv[1])));
+  if (!gateway) {
+    std::puts("there is no gateway");
+    return 1;
+  }
+  return fl::Attacker(system, *gateway, argv[2], argv[3]).run();
+}
