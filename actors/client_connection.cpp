@@ -72,6 +72,8 @@ void ClientState::find_gateway() {
 }
 
 void ClientState::say_hello() {
+  // Without this, a connection that ends before the welcome would be noticed by the request's timeout only.
+  self->monitor(gateway);
   const auto hello = Hello{kProtocolVersion, FL_VERSION, options.name};
   self->request(gateway, options.request_timeout, hello, caf::actor_cast<caf::actor>(self))
       .then(
@@ -84,6 +86,7 @@ void ClientState::say_hello() {
               // Another run, or another part of the data: what is under way belongs to neither.
               ready.reset();
               drop_task();
+              receiver.reset();
               base_version.reset();
             }
             welcome = terms;
@@ -158,12 +161,12 @@ void ClientState::disconnect(const Error& reason) {
   if (!down_since) down_since = now;
   ++life;
   if (session) self->demonitor(session.address());
+  if (gateway) self->demonitor(gateway.address());
   session = nullptr;
   gateway = nullptr;
   task_known = false;
   connection = Connection::disconnected;
   if (work == Work::asking || work == Work::fetching) work = Work::idle;
-  receiver.reset();
   if (was_connected) ++tally.reconnects;
   if (options.reconnect.count() > 0 && now - *down_since >= options.reconnect) {
     fail({reason.code, reason.text + "; gave up after net.reconnect_seconds = " +

@@ -182,7 +182,7 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
   if (!begun) return tl::unexpected(begun.error());
   upload.emplace(std::move(*begun));
-  return 0;
+  return upload->received();
 }
 
 caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<ByteSourcePtr> blob) {
