@@ -96,6 +96,7 @@ struct Config {
   StoreOptions store;
   NetOptions net;
   SimulateOptions simulate;
+  std::uint32_t client_count = 1;        ///< clients in one process of role client
   std::string client_spool = "auto";     ///< "auto" | "always" | "never"
   std::vector<std::string> chaos_crash;  ///< "ACTOR@MOMENT=N"
   SupervisionOptions supervision;

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import time
+from contextlib import closing
 
 from federation import FederationTest
 
@@ -16,7 +17,7 @@ class LedgerTest(FederationTest):
         `clients` are all processes that took part, the run is over and was kept with store.keep_updates.
         """
         accepted = {int(found.group(1)) for client in clients for found in map(ACCEPTED.search, client.lines) if found}
-        with sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
             ledger = [row[0] for row in database.execute("SELECT task FROM updates WHERE number IS NOT NULL")]
         self.assertEqual(len(ledger), len(set(ledger)), "an update was applied twice")
         self.assertEqual(accepted - set(ledger), set(), "acknowledged updates are missing")

@@ -20,6 +20,7 @@ class Connection:
     cut_at: tuple = None  # (direction, bytes); None: it is not cut by itself
     passed: list = dataclasses.field(default_factory=lambda: [0, 0])  # bytes by direction
     ended: str = ""  # "cut", "closed"; empty: it has not
+    forgotten: bool = False
 
 
 class Proxy:
@@ -50,6 +51,12 @@ class Proxy:
     def flow(self):
         """Ends a stall."""
         self._loop.call_soon_threadsafe(self._flows.set)
+
+    def forget(self):
+        """Passes nothing on the connections that are open, not even their end, as a router does that lost its table."""
+        with self._changed:
+            for connection in self.connections:
+                connection.forgotten = True
 
     def cut(self):
         """Cuts every open connection now."""
@@ -125,6 +132,8 @@ class Proxy:
         try:
             # Whichever side ends, or whichever direction reaches its cut: both are over.
             await asyncio.wait((flows[1], flows[3]), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # the proxy is being closed
         finally:
             for flow in flows:
                 flow.cancel()
@@ -145,7 +154,7 @@ class Proxy:
         """Writes what was read, when it is due; ends with the connection."""
         while True:
             read_at, part = await held.get()
-            if not part:
+            if not part and not connection.forgotten:
                 return
             await self._wait_for(read_at + self.delay_s)
             if self.bytes_per_s > 0:
@@ -153,6 +162,8 @@ class Proxy:
                 self._free_at[direction] = begin + len(part) / self.bytes_per_s
                 await self._wait_for(self._free_at[direction])
             await self._flows.wait()
+            if connection.forgotten:
+                await asyncio.Event().wait()
             left = None
             if connection.cut_at and connection.cut_at[0] == direction:
                 left = connection.cut_at[1] - connection.passed[direction]

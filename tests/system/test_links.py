@@ -6,6 +6,7 @@
 
 import os
 import random
+import time
 
 from federation import PATIENCE_SECONDS, main
 from ledger import ACCEPTED, LedgerTest
@@ -141,6 +142,30 @@ class Links(LedgerTest):
             client.wait_for(r"trying again", count)
             proxy.flow()
             self.wait_for_more(client, 2)
+        self.stop(out, server, [client])
+        self.check_ledger(out, [client])
+
+    def test_a_connection_forgotten_on_the_way_is_replaced(self):
+        """The client notices first; the server still believes in the old connection when the new one comes."""
+        out = self.folder / "run"
+        server = self.aggregator(out, settings=[*SERVER, "net.heartbeat_s=0.5", "net.connection_timeout_s=6",
+                                                "model.parameters=100000"])
+        proxy = self.proxy(server)
+        client = self.client(proxy.port, "forgotten", "--out", self.folder / "forgotten",
+                             settings=[*CLIENT, *IMPATIENT])
+        client.wait_for(ACCEPTED)
+        proxy.forget()
+        begun = time.monotonic()
+        client.wait_for(r"trying again")
+        self.wait_for_more(client, 2)
+        if CAMPAIGN:
+            print(f"\na forgotten connection was replaced after {time.monotonic() - begun:.1f} s "
+                  "(the client's timeout is 1.5 s, the server's 6 s)")
+        # The server gives the old connection up, which must not harm the new one for long.
+        time.sleep(max(0, begun + 8 - time.monotonic()))
+        self.wait_for_more(client, 2)
+        if CAMPAIGN:
+            print(f"after {time.monotonic() - begun:.1f} s it still goes on: {len(proxy.connections)} connections")
         self.stop(out, server, [client])
         self.check_ledger(out, [client])
 
