@@ -361,7 +361,7 @@ struct Peers {
   aggregator_actor aggregator;
   gateway_actor gateway;
   std::vector<trainer_actor> trainers;  ///< by client index; of this process
-  local_client_actor client;            ///< of a process that is one client
+  std::vector<local_client_actor> clients;  ///< of a process of role client, by index
   /// Told (over_atom, reason) when a goal is reached, (stop_atom) when a stop is asked for, (lost_atom,
   /// reason) when the run failed, and (wire_atom, PeersPtr) like everyone else.
   caf::actor node;

@@ -107,8 +107,11 @@ void ClientState::fetch() {
   }
   base = nullptr;  // one model at a time
   base_version.reset();
-  receiver.emplace(layout_of(), task.model_bytes, task.model_hash);
-  requested = 0;
+  // A download that broke off goes on where it was, when the same model is asked for.
+  const auto same_model = receiver && task.model_hash != 0 && receiver->hash() == task.model_hash &&
+                          receiver->size() == task.model_bytes;
+  if (!same_model) receiver.emplace(layout_of(), task.model_bytes, task.model_hash);
+  requested = receiver->received();
   download.restart();
   fetch_more();
 }
@@ -130,6 +133,7 @@ void ClientState::fetch_more() {
                 return;
               }
               if (auto ok = receiver->add(chunk.bytes.view()); !ok) {
+                receiver.reset();
                 if (ok.error().code == ec::layout_mismatch)
                   fail(ok.error());
                 else
@@ -172,6 +176,7 @@ void ClientState::on_fetch_failed(const Error& reason) {
 
 void ClientState::train() {
   work = Work::training;
+  receiver.reset();
   tally.state = "training from version " + std::to_string(task.base);
   tally.last_version = task.base;
   self->request(trainer, caf::infinite, train_atom_v, task, base)
@@ -330,7 +335,6 @@ void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
   work = Work::idle;
   update = nullptr;
-  receiver.reset();
 }
 
 void ClientState::abandon(const std::string& reason) {
@@ -360,7 +364,9 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
   end_with_reason_on_exception(self);
   self->set_down_handler([self](const caf::down_msg& down) {
     auto& state = self->state;
-    if (state.session && down.source == state.session.address())
+    const auto lost_session = state.session && down.source == state.session.address();
+    const auto lost_gateway = state.gateway && down.source == state.gateway.address();
+    if (lost_session || lost_gateway)
       state.disconnect({ec::unreachable, "the connection to the aggregator is lost"});
   });
   return {

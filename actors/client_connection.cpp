@@ -92,6 +92,8 @@ std::string ClientState::why_not_reached(const Error& error) const {
 
 /// Proves who we are before the hello, where there is something to prove.
 void ClientState::introduce() {
+  // Without this, a connection that ends before the welcome would be noticed by the request's timeout only.
+  self->monitor(gateway);
   if (!options.identity.key && !options.identity.aggregator) {
     say_hello({});
     return;
@@ -143,6 +145,7 @@ void ClientState::say_hello(const Proof& proof) {
               // Another run, or another part of the data: what is under way belongs to neither.
               ready.reset();
               drop_task();
+              receiver.reset();
               base_version.reset();
             }
             welcome = terms;
@@ -219,12 +222,12 @@ void ClientState::disconnect(const Error& reason) {
   if (!down_since) down_since = now;
   ++life;
   if (session) self->demonitor(session.address());
+  if (gateway) self->demonitor(gateway.address());
   session = nullptr;
   gateway = nullptr;
   task_known = false;
   connection = Connection::disconnected;
   if (work == Work::asking || work == Work::fetching) work = Work::idle;
-  receiver.reset();
   if (was_connected) ++tally.reconnects;
   if (options.reconnect.count() > 0 && now - *down_since >= options.reconnect) {
     fail({reason.code, reason.text + "; gave up after net.reconnect_seconds = " +

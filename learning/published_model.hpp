@@ -58,6 +58,10 @@ class ModelReceiver {
   /// `size` and `hash` (XXH3-64; 0: not given) of the blob as the task gives them.
   ModelReceiver(LayoutPtr layout, std::uint64_t size, std::uint64_t hash);
 
+  /// What was announced of the blob.
+  std::uint64_t size() const { return size_; }
+  std::uint64_t hash() const { return expected_hash_; }
+
   /// Bytes taken in so far: the offset of the next part.
   std::uint64_t received() const { return received_; }
   bool complete() const { return received_ == size_; }

@@ -1,14 +1,17 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <caf/io/all.hpp>
 #include <cstdio>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "actors/client.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/trainer.hpp"
+#include "learning/random.hpp"
 #include "runtime/actor_system.hpp"
 #include "runtime/client_speeds.hpp"
 #include "runtime/client_spool.hpp"
@@ -28,23 +31,39 @@ namespace fl {
 namespace {
 
 constexpr auto kAskTimeout = std::chrono::seconds(5);
+/// How long the clients of a process have to hear that the run is over, after the first of them has.
+constexpr auto kFarewell = std::chrono::seconds(5);
+constexpr auto kFarewellPoll = std::chrono::milliseconds(50);
+constexpr std::size_t kMaxName_letters = 64;
 
-/// The model that the newest welcome named: the trainer learns it, the client needs its layout to receive a
-/// base.
-class KnownModel {
+/// The model that the newest welcome named, and the data, once for all clients of this process: the trainers
+/// work with them, the clients need the layout to receive a base.
+class SharedBench {
  public:
-  void set(TrainerPtr trainer) {
-    const auto lock = std::lock_guard(mutex_);
-    trainer_ = std::move(trainer);
+  /// Loads it with the first client of a run; the others wait for that.
+  Result<TrainingMeans> means_for(const Config& config, const Welcome& welcome) {
+    const auto loading = std::lock_guard(loading_);
+    if (run_id_ != welcome.run_id || layout_fingerprint_ != welcome.layout_fingerprint) {
+      auto bench = make_client_workbench(config, welcome);
+      if (!bench) return tl::unexpected(bench.error());
+      const auto lock = std::lock_guard(mutex_);
+      bench_ = std::move(*bench);
+      run_id_ = welcome.run_id;
+      layout_fingerprint_ = welcome.layout_fingerprint;
+    }
+    return make_client_means(config, bench_, welcome);
   }
   LayoutPtr layout() const {
     const auto lock = std::lock_guard(mutex_);
-    return trainer_ ? trainer_->layout() : nullptr;
+    return bench_.trainer ? bench_.trainer->layout() : nullptr;
   }
 
  private:
-  mutable std::mutex mutex_;
-  TrainerPtr trainer_;
+  std::mutex loading_;
+  mutable std::mutex mutex_;  ///< of bench_, which is read while another run's is loaded
+  Workbench bench_;
+  std::string run_id_;
+  std::uint64_t layout_fingerprint_ = 0;
 };
 
 std::string default_name() {
@@ -61,56 +80,95 @@ std::string name_of(const CommandLine& command_line, const Config& config) {
   return config.client_name.empty() ? default_name() : config.client_name;
 }
 
-std::vector<ChildSpec> client_children(const Config& config, const ClientOptions& client_options,
+/// NAME, or NAME-0, NAME-1, … Fails when one is too long.
+Result<std::vector<std::string>> client_names(const std::string& name, std::uint32_t count) {
+  if (count == 1) return std::vector{name};
+  auto names = std::vector<std::string>();
+  for (auto index = std::uint32_t{0}; index < count; ++index)
+    names.push_back(name + "-" + std::to_string(index));
+  if (names.back().size() > kMaxName_letters)
+    return fail(ec::bad_config,
+                "the name " + names.back() + " has more than " + std::to_string(kMaxName_letters) +
+                    " letters; choose a shorter --name for client.count = " + std::to_string(count));
+  return names;
+}
+
+/// Trainers first, so that every client finds its own.
+std::vector<ChildSpec> client_children(const Config& config, const std::vector<ClientOptions>& clients,
                                        const std::shared_ptr<WorkerPool>& pool, const ChaosPtr& chaos) {
-  const auto known = std::make_shared<KnownModel>();
-  auto options = TrainerActorOptions();
-  options.prepare = [config, known](const Welcome& welcome) {
-    auto means = make_client_means(config, welcome);
-    if (means) known->set(means->trainer);
-    return means;
-  };
-  options.pool = pool;
-  options.speed = client_options.speed;
-  options.chaos = chaos;
+  const auto bench = std::make_shared<SharedBench>();
   auto children = std::vector<ChildSpec>();
-  children.push_back({"trainer-0",
-                      [options](caf::actor_system& system) {
-                        return caf::actor_cast<caf::actor>(system.spawn<caf::detached>(trainer, options));
-                      },
-                      [](Peers& peers, const caf::actor& actor) {
-                        peers.trainers = {caf::actor_cast<trainer_actor>(actor)};
-                      },
-                      false});
-  const auto layout_of = std::function<LayoutPtr()>([known] { return known->layout(); });
-  children.push_back({"client-0",
-                      [=, seed = config.seed](caf::actor_system& system) {
-                        return caf::actor_cast<caf::actor>(
-                            system.spawn(client, client_options, std::size_t{0}, layout_of, chaos, seed));
-                      },
-                      [](Peers& peers, const caf::actor& actor) {
-                        peers.client = caf::actor_cast<local_client_actor>(actor);
-                      }});
+  for (auto index = std::size_t{0}; index < clients.size(); ++index) {
+    auto options = TrainerActorOptions();
+    options.id = "trainer-" + std::to_string(index);
+    options.prepare = [config, bench](const Welcome& welcome) { return bench->means_for(config, welcome); };
+    options.pool = pool;
+    options.speed = clients[index].speed;
+    options.chaos = chaos;
+    // One may block while it loads its data; many share the scheduler's threads.
+    const auto alone = clients.size() == 1;
+    children.push_back({options.id,
+                        [options, alone](caf::actor_system& system) {
+                          return caf::actor_cast<caf::actor>(
+                              alone ? system.spawn<caf::detached>(trainer, options)
+                                    : system.spawn(trainer, options));
+                        },
+                        [index](Peers& peers, const caf::actor& actor) {
+                          if (peers.trainers.size() <= index) peers.trainers.resize(index + 1);
+                          peers.trainers[index] = caf::actor_cast<trainer_actor>(actor);
+                        },
+                        false});
+  }
+  const auto layout_of = std::function<LayoutPtr()>([bench] { return bench->layout(); });
+  for (auto index = std::size_t{0}; index < clients.size(); ++index) {
+    const auto& options = clients[index];
+    // By the name, so that the clients of many processes do not come back at the same moments.
+    const auto seed = stream_seed(config.seed, options.name);
+    children.push_back({"client-" + std::to_string(index),
+                        [=](caf::actor_system& system) {
+                          return caf::actor_cast<caf::actor>(
+                              system.spawn(client, options, index, layout_of, chaos, seed));
+                        },
+                        [index](Peers& peers, const caf::actor& actor) {
+                          if (peers.clients.size() <= index) peers.clients.resize(index + 1);
+                          peers.clients[index] = caf::actor_cast<local_client_actor>(actor);
+                        }});
+  }
   return children;
 }
 
-ClientSummary summary_of(NodeInbox& inbox, const RunEnd& end, const std::string& name, double wall_seconds) {
+/// Adds up what the clients have done. At the end of the run each has a moment to hear of it, and of its last
+/// receipt.
+ClientSummary summary_of(NodeInbox& inbox, const RunEnd& end, const std::string& name, std::size_t clients,
+                         double wall_seconds) {
   auto summary = ClientSummary();
   summary.status = end.kind == RunEnd::Kind::goal     ? RunOutcome::completed
                    : end.kind == RunEnd::Kind::failed ? RunOutcome::failed
                                                       : RunOutcome::stopped;
   summary.reason = end.reason;
   summary.name = name;
+  summary.clients = static_cast<std::uint32_t>(clients);
   summary.wall_seconds = wall_seconds;
   summary.peak_rss_bytes = peak_rss_bytes();
-  if (const auto tally = inbox.ask<ClientTallyPtr>(&Peers::client, kAskTimeout, status_atom_v)) {
-    summary.tasks_done = (*tally)->tasks;
-    summary.updates_accepted = (*tally)->updates_accepted;
-    summary.updates_rejected = (*tally)->updates_rejected;
-    summary.bytes_up = (*tally)->bytes_up;
-    summary.bytes_down = (*tally)->bytes_down;
-    summary.reconnects = (*tally)->reconnects;
-    summary.last_version = (*tally)->last_version;
+  const auto until = std::chrono::steady_clock::now() + kFarewell;
+  for (auto index = std::size_t{0}; index < clients; ++index) {
+    const auto of_index = [index](const Peers& peers) {
+      return index < peers.clients.size() ? peers.clients[index] : local_client_actor();
+    };
+    auto tally = inbox.ask<ClientTallyPtr>(of_index, kAskTimeout, status_atom_v);
+    while (end.kind == RunEnd::Kind::goal && tally && (*tally)->finished.empty() &&
+           std::chrono::steady_clock::now() < until) {
+      inbox.self()->receive(caf::after(kFarewellPoll) >> [] {});
+      tally = inbox.ask<ClientTallyPtr>(of_index, kAskTimeout, status_atom_v);
+    }
+    if (!tally) continue;
+    summary.tasks_done += (*tally)->tasks;
+    summary.updates_accepted += (*tally)->updates_accepted;
+    for (const auto& [reason, count] : (*tally)->updates_rejected) summary.updates_rejected[reason] += count;
+    summary.bytes_up += (*tally)->bytes_up;
+    summary.bytes_down += (*tally)->bytes_down;
+    summary.reconnects += (*tally)->reconnects;
+    summary.last_version = std::max(summary.last_version, (*tally)->last_version);
   }
   return summary;
 }
@@ -137,20 +195,35 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   }
 
   auto options = config.client_options();
-  options.name = name_of(command_line, config);
+  const auto name = name_of(command_line, config);
   options.in_process = false;
   options.host = command_line.join.host;
   options.port = command_line.join.port.value_or(config.net.port);
   options.tls = config.net.tls();
   options.identity = {credentials->identity, credentials->aggregator};
   if (options.tls) options.why_unreachable = take_tls_failure;
-  if (folder && config.client_spool != "never") {
-    auto spool = FileSpool::open(folder->path(), config.client_spool == "always");
-    if (!spool) return refuse(spool.error());
-    options.spool = *spool;
+  if (credentials->identity && config.client_count > 1)
+    return refuse({ec::bad_config, "net.identity is the key of one name, but client.count = " +
+                                       std::to_string(config.client_count) +
+                                       " makes many; start a process for each client that has a key"});
+  const auto names = client_names(name, config.client_count);
+  if (!names) return refuse(names.error());
+  auto clients = std::vector<ClientOptions>();
+  for (const auto& each : *names) {
+    options.name = each;
+    if (folder && config.client_spool != "never") {
+      const auto place = names->size() == 1 ? folder->path() : folder->path() / "clients" / each;
+      auto spool = FileSpool::open(place, config.client_spool == "always");
+      if (!spool) return refuse(spool.error());
+      options.spool = *spool;
+    }
+    clients.push_back(options);
   }
-  const auto pool = std::make_shared<WorkerPool>(1);
-  spdlog::info("{} joins {}:{}", options.name, options.host, options.port);
+  const auto cores = std::max(1u, std::thread::hardware_concurrency());
+  const auto workers = config.simulate.workers > 0 ? config.simulate.workers : cores;
+  const auto pool = std::make_shared<WorkerPool>(std::min<std::size_t>(workers, clients.size()));
+  spdlog::info("{} joins {}:{}{}", name, options.host, options.port,
+               clients.size() == 1 ? "" : " as " + std::to_string(clients.size()) + " clients");
 
   auto system_config = NodeSystemConfig(config.net, true);
   auto system = caf::actor_system(system_config);
@@ -159,7 +232,7 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   auto peers = Peers();
   peers.node = inbox.handle();
   auto supervising =
-      system.spawn(supervisor, config.supervision, client_children(config, options, pool, *chaos),
+      system.spawn(supervisor, config.supervision, client_children(config, clients, pool, *chaos),
                    std::move(peers), config.seed);
   if (auto started = inbox.begin(supervising); !started) {
     spdlog::error("{}", to_string(started.error()));
@@ -169,7 +242,7 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   const auto end = inbox.wait_for_end([](const RunStatus&) {}, [&] { service.alive(true, "taking part"); });
   service.stopping(end.reason);
   const auto seconds = Seconds(std::chrono::steady_clock::now() - begun).count();
-  const auto summary = summary_of(inbox, end, options.name, seconds);
+  const auto summary = summary_of(inbox, end, name, clients.size(), seconds);
   inbox.stop(supervising);
   if (folder)
     if (auto ok = write_summary(folder->path() / "summary.json", summary); !ok)

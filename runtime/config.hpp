@@ -102,6 +102,7 @@ struct Config {
   NetOptions net;
   SimulateOptions simulate;
   std::string client_name;               ///< of a client; empty: made from the host's name
+  std::uint32_t client_count = 1;        ///< clients in one process of role client
   std::string client_spool = "auto";     ///< "auto" | "always" | "never"
   std::vector<std::string> chaos_crash;  ///< "ACTOR@MOMENT=N"
   SupervisionOptions supervision;

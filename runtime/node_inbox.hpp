@@ -46,14 +46,15 @@ class NodeInbox {
   const Peers& peers() const { return *peers_; }
   bool has_peers() const { return peers_ != nullptr; }
 
-  /// Asks and waits. `to` is looked up anew for each attempt, because its actor may be restarting.
-  template <class Answer, class Handle, class... Arguments>
-  Result<Answer> ask(Handle Peers::*to, std::chrono::milliseconds timeout, const Arguments&... arguments) {
+  /// Asks and waits. `to`, a member of Peers or a function of it, is looked up anew for each attempt, because
+  /// its actor may be restarting.
+  template <class Answer, class To, class... Arguments>
+  Result<Answer> ask(To to, std::chrono::milliseconds timeout, const Arguments&... arguments) {
     auto answer = Result<Answer>(fail(ec::unavailable, "nobody to ask"));
     for (auto attempt = 0; attempt < kAttempts; ++attempt) {
       take_news(attempt == 0 ? std::chrono::milliseconds(0) : kRetryPause);
-      if (!peers_ || !(peers_.get()->*to)) continue;
-      self_->request(peers_.get()->*to, timeout, arguments...)
+      if (!peers_ || !std::invoke(to, *peers_)) continue;
+      self_->request(std::invoke(to, *peers_), timeout, arguments...)
           .receive([&](const Answer& value) { answer = value; },
                    [&](const caf::error& error) { answer = tl::unexpected(from_caf(error)); });
       if (answer || answer.error().code != ec::unreachable) break;

@@ -186,6 +186,11 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   if (*start != RunFolder::Start::completed) {
     workbench = make_server_workbench(config, command_line.role == Role::simulate);
     if (!workbench) return tl::unexpected(workbench.error());
+    // Clients would be refused for what they cannot help.
+    if (const auto bytes = workbench->trainer->layout()->size_bytes(); bytes > config.net.max_model_bytes)
+      return fail(ec::bad_config, "the model has " + std::to_string(bytes) +
+                                      " bytes, more than net.max_model_bytes = " +
+                                      std::to_string(config.net.max_model_bytes));
   }
   auto folder = RunFolder::open(request, config);
   if (!folder) return tl::unexpected(folder.error());

@@ -52,6 +52,7 @@ void for_each_key(Summary& s, Field field) {
   field("status", s.status);
   field("reason", s.reason);
   field("name", s.name);
+  field("clients", s.clients);
   field("tasks_done", s.tasks_done);
   field("updates_accepted", s.updates_accepted);
   field("updates_rejected", s.updates_rejected);

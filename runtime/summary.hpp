@@ -54,6 +54,7 @@ struct ClientSummary {
   RunOutcome status = RunOutcome::failed;
   std::string reason;
   std::string name;
+  std::uint32_t clients = 1;  ///< of this process (client.count); the counts are of all of them
   std::uint64_t tasks_done = 0;
   std::uint64_t updates_accepted = 0;
   std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)

@@ -121,8 +121,10 @@ std::string describe(const RunSummary& summary, const fs::path& out_dir, std::st
 }
 
 std::string describe(const ClientSummary& summary, const fs::path& out_dir) {
-  std::string text =
-      headline(fmt::format("Client {}", printable(summary.name)), summary.status, summary.reason);
+  std::string text = headline(summary.clients == 1
+                                  ? fmt::format("Client {}", printable(summary.name))
+                                  : fmt::format("{} clients of {}", summary.clients, printable(summary.name)),
+                              summary.status, summary.reason);
   text += row("tasks",
               fmt::format("{} done, the last from version {}", summary.tasks_done, summary.last_version));
   text += row("updates", updates_text(summary.updates_accepted, summary.updates_rejected));

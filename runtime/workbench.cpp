@@ -71,29 +71,33 @@ TrainingMeans means_of(const Workbench& workbench, std::vector<std::uint32_t> ro
           std::make_shared<const DataView>(std::move(validation))};
 }
 
-Result<TrainingMeans> make_client_means(const Config& config, const Welcome& welcome) {
+Result<Workbench> make_client_workbench(const Config& config, const Welcome& welcome) {
   auto bench = Workbench();
   auto options = config.trainer;
   options.model = welcome.model_name;
   options.model_parameters = welcome.model_parameters;
-  if (options.backend == "echo") {
-    auto trainer = make_trainer(options);
-    if (!trainer) return tl::unexpected(trainer.error());
-    auto means = TrainingMeans{std::move(*trainer), nullptr, nullptr};
+  if (options.backend != "echo") {
+    auto data = load_dataset(config.data, welcome.seed, welcome.clients_count);
+    if (!data) return tl::unexpected(data.error());
+    bench.data = std::move(*data);
+    options.sample_shape = bench.data.train->sample_shape();
+    options.classes = bench.data.train->classes();
+  }
+  auto trainer = make_trainer(options);
+  if (!trainer) return tl::unexpected(trainer.error());
+  bench.trainer = std::move(*trainer);
+  return bench;
+}
+
+Result<TrainingMeans> make_client_means(const Config& config, const Workbench& bench,
+                                        const Welcome& welcome) {
+  if (!bench.data.train) {
+    auto means = TrainingMeans{bench.trainer, nullptr, nullptr};
     // Without data, the part that it would have says who its replicas are.
     if (config.data_part)
       means.fingerprint = stream_seed(config.data_part->count, "data.part", config.data_part->index) | 1;
     return means;
   }
-  auto data = load_dataset(config.data, welcome.seed, welcome.clients_count);
-  if (!data) return tl::unexpected(data.error());
-  bench.data = std::move(*data);
-  options.sample_shape = bench.data.train->sample_shape();
-  options.classes = bench.data.train->classes();
-  auto trainer = make_trainer(options);
-  if (!trainer) return tl::unexpected(trainer.error());
-  bench.trainer = std::move(*trainer);
-
   // data.part overrides the place that the server gave.
   const auto parts = config.data_part ? config.data_part->count : welcome.clients_count;
   const auto part = config.data_part ? config.data_part->index : welcome.client;

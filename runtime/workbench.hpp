@@ -24,8 +24,11 @@ Result<TrainerPtr> make_model(const Config& config);
 /// For a server: held-out data too, unless the clients evaluate. Fails with `bad_data` or `bad_config`.
 Result<Workbench> make_server_workbench(const Config& config, bool with_training_data);
 
-/// For a client, by the welcome's terms: the model the server names, and this client's part of the data.
-Result<TrainingMeans> make_client_means(const Config& config, const Welcome& welcome);
+/// For the clients of a process, by the welcome's terms: the model the server names, and all of the data.
+Result<Workbench> make_client_workbench(const Config& config, const Welcome& welcome);
+
+/// One client's part of that.
+Result<TrainingMeans> make_client_means(const Config& config, const Workbench& bench, const Welcome& welcome);
 
 /// Every client's rows of `data`, as the configuration divides it. Fails with `bad_data` or `bad_config`.
 Result<Partition> divide(const TrainTest& data, const PartitionSettings& settings, std::uint32_t clients,

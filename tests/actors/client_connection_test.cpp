@@ -82,6 +82,20 @@ TEST_CASE("a gateway that is down is tried again when it is back") {
   CHECK(fixture.trainer->tasks.size() == 1);
 }
 
+TEST_CASE("a gateway that ends before its welcome is left at once, not after the request timeout") {
+  auto fixture = ClientFixture();
+  fixture.give_task(7);
+  fixture.server->hello_lost = true;
+  fixture.start();
+  CHECK(fixture.server->hellos.size() == 1);
+  fixture.server->hello_lost = false;
+  fixture.new_gateway();
+  fixture.wire();
+  fixture.time.pass(seconds(1));
+  CHECK(fixture.server->hellos.size() == 2);
+  CHECK(fixture.trainer->tasks.size() == 1);
+}
+
 TEST_CASE("a session lost while training: training goes on, the update is delivered to the next session") {
   auto fixture = ClientFixture();
   fixture.give_task(7);

@@ -57,6 +57,37 @@ TEST_CASE("a model that was damaged on its way is fetched again over a new conne
   CHECK(fixture.trainer->tasks.size() == 1);
 }
 
+TEST_CASE("a download that breaks off goes on where it was") {
+  auto fixture = Fixture();
+  fixture.server->lose_fetch_from = 1'000'000;
+  fixture.start();
+  CHECK(fixture.trainer->tasks.empty());
+  const auto before = fixture.server->fetch_offsets;
+  REQUIRE(!before.empty());
+  fixture.time.pass(seconds(1));
+  CHECK(fixture.server->hellos.size() == 2);
+  REQUIRE(fixture.server->fetch_offsets.size() > before.size());
+  CHECK(fixture.server->fetch_offsets[before.size()] > before.back());
+  REQUIRE(fixture.trainer->tasks.size() == 1);
+  CHECK(test::same_values(*fixture.trainer->bases[0], **fixture.model->parameters()));
+  CHECK(fixture.tally()->bytes_down == fixture.model->size());
+}
+
+TEST_CASE("a download that breaks off begins anew when another version is given") {
+  auto fixture = Fixture();
+  fixture.server->lose_fetch_from = 1'000'000;
+  fixture.start();
+  const auto parts = fixture.server->fetch_offsets.size();
+  fixture.server->answer = test::lease_of(8, 2, 4)->assignment;
+  fixture.server->model = large_model(4);
+  fixture.server->answer.task.model_bytes = fixture.server->model->size();
+  fixture.server->answer.task.model_hash = fixture.server->model->hash().value();
+  fixture.time.pass(seconds(1));
+  CHECK(fixture.server->fetch_offsets[parts] == 0);
+  REQUIRE(fixture.trainer->tasks.size() == 1);
+  CHECK(fixture.trainer->tasks[0].id == 8);
+}
+
 TEST_CASE("a model of another kind ends the client") {
   auto fixture = Fixture();
   fixture.server->model = test::model_of(3);

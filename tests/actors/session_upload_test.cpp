@@ -63,6 +63,23 @@ TEST_CASE("an offer of the same update goes on where it was; another begins anew
   CHECK(fixture.commit(task)->accepted());
 }
 
+TEST_CASE("an upload that broke off goes on in the next session, from the bytes on disk") {
+  const auto folder = test::TemporaryFolder();
+  auto fixture = SessionFixture();
+  fixture.options.transfer_folder = folder.path().string();
+  fixture.options.durable_updates = true;
+  fixture.start();
+  const auto task = fixture.begin();
+  const auto blob = test::bytes_of(*test::blob_for(task, 1));
+  CHECK(fixture.offer(task, blob) == std::uint64_t{0});
+  fixture.chunk(task, blob, 0, 61);
+  fixture.start();
+  fixture.begin();
+  CHECK(fixture.offer(task, blob) == std::uint64_t{61});
+  CHECK(fixture.chunk(task, blob, 61, blob.size() - 61) == std::uint64_t{blob.size()});
+  CHECK(fixture.commit(task)->accepted());
+}
+
 TEST_CASE("bytes beyond the offer, of another task or without an offer are refused") {
   auto fixture = SessionFixture();
   const auto task = fixture.begin();

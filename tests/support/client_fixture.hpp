@@ -23,7 +23,10 @@ struct ServerLog {
   bool silent = false;  ///< Ready and commit are not answered
   PublishedModelPtr model = model_of(3);
   std::size_t fetches = 0;
-  std::optional<Error> fetch_refusal;                       ///< of the next part, once
+  std::vector<std::uint64_t> fetch_offsets;    ///< of the parts that were asked for
+  std::uint64_t lose_fetch_from = UINT64_MAX;  ///< the session crashes instead of sending from here, once
+  bool hello_lost = false;                     ///< the gateway ends instead of answering
+  std::optional<Error> fetch_refusal;          ///< of the next part, once
   std::vector<std::pair<TaskId, ByteSourcePtr>> submitted;  ///< whole updates
   std::vector<UploadOffer> offers;
   std::vector<std::byte> received;    ///< of an update in chunks
@@ -44,6 +47,12 @@ inline local_session_actor::behavior_type scripted_session(local_session_actor::
       [=](fetch_atom, TaskId task, std::uint64_t offset, std::uint32_t length) -> caf::result<Chunk> {
         ++log->fetches;
         if (const auto refusal = std::exchange(log->fetch_refusal, {})) return to_caf(*refusal);
+        if (offset >= log->lose_fetch_from) {
+          log->lose_fetch_from = UINT64_MAX;
+          self->quit(caf::exit_reason::kill);
+          return self->make_response_promise<Chunk>();
+        }
+        log->fetch_offsets.push_back(offset);
         const auto left = log->model->size() - offset;
         return Chunk{task, offset, log->model->part(offset, std::min<std::uint64_t>(length, left)).value()};
       },
@@ -157,10 +166,14 @@ class ClientFixture {
   }
 
   void new_gateway() {
-    peers.gateway = time.spawn([this](gateway_actor::pointer) {
+    peers.gateway = time.spawn([this](gateway_actor::pointer self) {
       return gateway_actor::behavior_type{
-          [this](const Hello& hello, const caf::actor&) -> caf::result<Welcome, caf::actor> {
+          [this, self](const Hello& hello, const caf::actor&) -> caf::result<Welcome, caf::actor> {
             server->hellos.push_back(hello);
+            if (server->hello_lost) {
+              self->quit(caf::exit_reason::kill);
+              return self->make_response_promise<Welcome, caf::actor>();
+            }
             if (server->hello_refusal) return to_caf(*server->hello_refusal);
             session = caf::actor_cast<caf::actor>(time.spawn(scripted_session, server));
             return {server->terms, session};

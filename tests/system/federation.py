@@ -24,8 +24,8 @@ ECHO = ["train.backend=echo", "model.name=flat", "model.parameters=10000"]
 class Node:
     """One running fl_actor_node; its log and output are read as they come."""
 
-    def __init__(self, *arguments, settings=(), cwd=None):
-        command = [str(NODE), *map(str, arguments), "--no-progress"]
+    def __init__(self, *arguments, settings=(), cwd=None, prefix=()):
+        command = [*prefix, str(NODE), *map(str, arguments), "--no-progress"]
         for setting in settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(
@@ -87,8 +87,9 @@ class FederationTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def start(self, *arguments, settings=()):
-        node = Node(*arguments, settings=settings, cwd=ROOT)
+    def start(self, *arguments, settings=(), prefix=()):
+        """`prefix` is a command to run the node by, such as ip netns exec."""
+        node = Node(*arguments, settings=settings, cwd=ROOT, prefix=prefix)
         self.addCleanup(node.end)
         return node
 
