@@ -1,4 +1,5 @@
 // The loader of snapshots: what a damaged disk, or another program, may have left in checkpoints/.
+#include "messages/file_source.hpp"
 #include "runtime/snapshot_file.hpp"
 
 #include "tests/fuzz/blobs.hpp"
