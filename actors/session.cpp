@@ -407,7 +407,7 @@ void SessionState::ask_receipt(TaskId task) {
             else
               refuse(task, {decision.code, decision.text});
           },
-          [this, task](const caf::error&) {
+          [this](const caf::error&) {
             // The client keeps its update and offers it again.
             if (receipt.pending())
               receipt.deliver(to_caf({ec::unavailable, "the server's aggregator is being restarted"}));

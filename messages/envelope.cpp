@@ -32,6 +32,15 @@ std::uint32_t checksum_of(std::span<const std::byte> header) {
   return static_cast<std::uint32_t>(hash_of(header));
 }
 
+/// Protobuf prints its complaint on a peer's bytes to stderr, past log and display; what we say of them is
+/// enough.
+bool parse_quietly(proto::Envelope& message, std::span<const std::byte> bytes) {
+#if GOOGLE_PROTOBUF_VERSION < 4022000  // later versions have no such class and log through Abseil
+  const auto silence = google::protobuf::LogSilencer();
+#endif
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
 void write(const Evaluation& from, proto::Evaluation& to) {
   to.set_version(from.version);
   to.set_samples(from.samples);
@@ -216,7 +225,7 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
   if (checksum_of(header) != checksum) return fail(ec::corrupt_data, "the header's checksum does not hold");
 
   auto message = proto::Envelope();
-  if (!message.ParseFromArray(header.data(), static_cast<int>(header.size())))
+  if (!parse_quietly(message, header))
     return fail(ec::corrupt_data, "the header is not a valid envelope message");
   if (message.format_version() == 0 || message.format_version() > kEnvelopeFormatVersion)
     return fail(ec::unsupported_format, "format version " + std::to_string(message.format_version()) +

@@ -41,7 +41,7 @@ Result<HostPort> parse_host_port(std::string_view text) {
     port_text = text.substr(text.find(':') + 1);
   }
   if (host.empty()) return refuse("the host is missing");
-  if (host.find_first_of(" \t/@") != std::string_view::npos)
+  if (host.find_first_of(" \t/@[]") != std::string_view::npos)
     return refuse("a host name or an address is needed, no URL");
   auto result = HostPort{std::string(host), std::nullopt};
   if (port_text) {

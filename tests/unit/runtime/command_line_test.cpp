@@ -138,8 +138,8 @@ TEST_CASE("addresses") {
   CHECK(fl::parse_host_port("[2001:db8::1]:4242") == HostPort{"2001:db8::1", 4242});
   CHECK(fl::parse_host_port("[::1]") == HostPort{"::1", {}});
   CHECK(fl::parse_host_port("2001:db8::1") == HostPort{"2001:db8::1", {}});
-  for (const auto* bad :
-       {"", ":1", "a:", "a:0", "a:65536", "a:-1", "a:1x", "[::1", "[::1]x", "http://a", "a b"}) {
+  for (const auto* bad : {"", ":1", "a:", "a:0", "a:65536", "a:-1", "a:1x", "[::1", "[::1]x", "http://a",
+                          "a b", "[[a]:1", "a]b"}) {
     CAPTURE(bad);
     const auto address = fl::parse_host_port(bad);
     REQUIRE_FALSE(address.has_value());
