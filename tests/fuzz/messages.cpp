@@ -79,14 +79,14 @@ std::vector<std::uint8_t> example(std::uint8_t choice, const T& value) {
 std::vector<Seed> seeds() {
   const auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5};
   const auto task =
-      Task{11, 3, 5, TaskKind::evaluate, 9, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
+      Task{11, 3, 5, TaskKind::evaluate, 9, 6, 10, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
   constexpr auto three = std::array{std::byte{0}, std::byte{255}, std::byte{7}};
   return {
       {"bytes", example(0, Bytes(three))},
-      {"hello", example(1, Hello{kProtocolVersion, "0.1.0", "client-7"})},
+      {"hello", example(1, Hello{kProtocolVersion, "0.1.0", "client-7", {"nonce", "signature"}})},
       {"welcome",
        example(2, Welcome{4, "run", 12, 99, "flat", 1000, 77, {"shards", 0.125, 6}, "model", 0.25})},
-      {"ready", example(3, Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}})},
+      {"ready", example(3, Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99})},
       {"task", example(4, task)},
       {"assignment", example(5, Assignment{Assignment::Kind::task, task, "why", 250})},
       {"offer", example(6, UploadOffer{8, 2, std::uint64_t{1} << 40, 77})},
@@ -94,8 +94,8 @@ std::vector<Seed> seeds() {
       {"receipt", example(8, Receipt{8, ec::too_stale, "old", 12, 0.75})},
       {"evaluation", example(9, Evaluation{6, 1000, 0.5, 0.875})},
       {"status",
-       example(10, RunStatus{"training", "fedavg", 1,  2,  3,    4,    5,          6.5,  7.5, 0.5, 8.5, 0.75,
-                             9.5,        10,       11, 12, 13.5, 14.5, "client 3", 15.5, 16,  17,  18})},
+       example(10, RunStatus{"training", "loading", "fedavg", 1,    2,    3,          4,    5,  6.5, 7.5, 0.5, 8.5, 0.75,
+                             9.5,        10,        11,       12,   19,   13.5,       14.5, "client 3", 15.5, 16,  17,  18})},
   };
 }
 

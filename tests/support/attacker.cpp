@@ -76,7 +76,7 @@ class Attacker {
   bool join() {
     session_ = nullptr;
     self_
-        ->request(gateway_, kAnswer, Hello{kProtocolVersion, "attacker", name_},
+        ->request(gateway_, kAnswer, Hello{kProtocolVersion, "attacker", name_, {}},
                   caf::actor_cast<caf::actor>(client_))
         .receive(
             [&](const Welcome& terms, const caf::actor& given) {
