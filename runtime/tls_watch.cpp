@@ -1,6 +1,7 @@
 #include "runtime/tls_watch.hpp"
 
 #include <netdb.h>
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -90,7 +91,17 @@ std::string words_of(int alert) {
                                                        : ::SSL_alert_desc_string_long(alert);
 }
 
+/// Before each read from and write to a socket. CAF asks for the error of an operation without having emptied OpenSSL's
+/// error queue before, so that the failure of one connection would end the next one that merely has to wait.
+long forget_errors(BIO*, int, const char*, std::size_t, int, long, int result, std::size_t*) {
+  ::ERR_clear_error();
+  return result;
+}
+
 void on_event(const SSL* observed, int where, int result) {
+  if ((where & SSL_CB_HANDSHAKE_START) != 0)
+    for (auto* const socket : {::SSL_get_rbio(observed), ::SSL_get_wbio(observed)})
+      if (socket != nullptr) ::BIO_set_callback_ex(socket, forget_errors);
   auto* const ssl = const_cast<SSL*>(observed);
   const auto connection = peer_of(ssl);
   if ((where & SSL_CB_ALERT) != 0) {

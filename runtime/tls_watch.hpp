@@ -1,4 +1,4 @@
-// Why TLS connections fail. CAF closes such a connection without a word; OpenSSL tells every new connection's
+// Why TLS connections fail, and that they fail alone. CAF closes such a connection without a word; OpenSSL tells every new connection's
 // observer, so this observes them all: alerts that were sent or received, and what was wrong with the other
 // side's certificate.
 #pragma once
@@ -7,7 +7,8 @@
 
 namespace fl {
 
-/// From now on failed handshakes of this process are logged, with the peer's address. Once is enough; call it
+/// From now on failed handshakes of this process are logged, with the peer's address, and touch no other connection.
+/// Once is enough; call it
 /// before the first connection.
 void watch_tls();
 

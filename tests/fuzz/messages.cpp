@@ -61,7 +61,8 @@ void check(Input input) {
 
 constexpr auto kChecks = std::array{check<Bytes>,   check<Hello>,      check<Welcome>,     check<Ready>,
                                     check<Task>,    check<Assignment>, check<UploadOffer>, check<Chunk>,
-                                    check<Receipt>, check<Evaluation>, check<RunStatus>};
+                                    check<Receipt>, check<Evaluation>, check<RunStatus>,   check<Introduction>,
+                                    check<Challenge>};
 
 void run(Input input) {
   if (input.empty()) return;
@@ -96,6 +97,8 @@ std::vector<Seed> seeds() {
       {"status",
        example(10, RunStatus{"training", "loading", "fedavg", 1,    2,    3,          4,    5,  6.5, 7.5, 0.5, 8.5, 0.75,
                              9.5,        10,        11,       12,   19,   13.5,       14.5, "client 3", 15.5, 16,  17,  18})},
+      {"introduction", example(11, Introduction{kProtocolVersion, "client-7", "nonce"})},
+      {"challenge", example(12, Challenge{"nonce", "key", "signature"})},
   };
 }
 

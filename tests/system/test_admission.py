@@ -82,7 +82,18 @@ class Admission(FederationTest):
         self.refused(server, client, client_says="does not speak TLS", server_says=None)
 
     def test_no_certificate(self):
+        """Somebody without a certificate is refused, again and again, and nobody else notices."""
         server = self.serve()
+        alice = self.join(server, self.keys / "alice.toml", settings=[*ECHO, "train.echo_seconds=0.01"])
+        alice.wait_for(r"update of task \d+ .* accepted")
+        for _ in range(10):
+            self.try_without_certificate(server)
+        server.wait_for("TLS with 127.0.0.1 failed: we refuse it: certificate required")
+        heard = sum("accepted" in line for line in alice.lines)
+        alice.wait_for(r"update of task \d+ .* accepted", heard + 10)
+        self.assertNotIn("is lost", alice.output)
+
+    def try_without_certificate(self, server):
         context = ssl.create_default_context(cafile=self.keys / "ca.pem")
         context.check_hostname = False
         with self.assertRaisesRegex(OSError, "(?i)certificate required|unexpected eof|reset"):
@@ -90,7 +101,6 @@ class Admission(FederationTest):
                 while connection.recv(1000):
                     pass
                 raise ConnectionResetError("reset")
-        server.wait_for("TLS with 127.0.0.1 failed: we refuse it: certificate required")
 
     def test_a_certificate_of_another_authority(self):
         server = self.serve()
