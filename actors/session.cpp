@@ -213,6 +213,7 @@ void SessionState::on_lease(const LeasePtr& given) {
     if (!lease || lease->assignment.task.id != answer.task.id ||
         lease->assignment.task.epoch != answer.task.epoch) {
       if (upload) std::exchange(upload, std::nullopt).value().discard();
+      offered.reset();
       offers = 0;
       fetched_bytes = 0;
     }
@@ -295,8 +296,8 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (upload && upload->offer().task == offer.task && upload->offer().hash == offer.hash &&
       upload->offer().size_bytes == offer.size_bytes)
     return upload->received();
-  const auto same_again = taking && taking->task == offer.task && taking->hash == offer.hash;
-  if (!same_again && ++offers > kMaxOffers)
+  // The same offer again is no offence: there may have been no room for it.
+  if (std::exchange(offered, offer.hash) != offer.hash && ++offers > kMaxOffers)
     return fail(ec::flood, "more than " + std::to_string(kMaxOffers) + " different updates for one task");
   if (upload) std::exchange(upload, std::nullopt).value().discard();
   const auto named = options.durable_updates && !options.transfer_folder.empty();

@@ -74,7 +74,8 @@ struct SessionState {
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
   std::optional<UploadOffer> taking;  ///< the upload that is being taken
-  std::uint32_t offers = 0;           ///< different ones, for this lease
+  std::optional<std::uint64_t> offered;  ///< hash of the newest offer for this lease
+  std::uint32_t offers = 0;              ///< different ones, for this lease
   std::uint64_t fetched_bytes = 0;    ///< of this lease's base
   bool offered_before = false;        ///< in this session
   ValidUpdatePtr submitting;          ///< handed to the aggregator, not decided yet

@@ -69,7 +69,9 @@ class Attacker {
 
   void refused(const caf::error& error) {
     const auto reason = from_caf(error);
-    if (reason.code == ec::unreachable || reason.code == ec::internal) session_ = nullptr;
+    // Requests to a session on the other side that has ended run into their timeout.
+    if (reason.code == ec::unreachable || reason.code == ec::unavailable || reason.code == ec::internal)
+      session_ = nullptr;
     std::printf("%s %s\n", std::string(name_of(reason.code)).c_str(), reason.text.c_str());
   }
 
