@@ -24,10 +24,13 @@ FloodGuard::Verdict FloodGuard::request(TimePoint now) {
   return offences_.take(now) ? Verdict::offence : Verdict::refuse;
 }
 
-std::optional<std::uint64_t> RefusalLog::next(TokenBucket::TimePoint now) {
-  if (lines_.take(now)) return std::exchange(left_out_, 0);
-  ++left_out_;
-  return std::nullopt;
+std::optional<std::string> LogLimit::next(TokenBucket::TimePoint now) {
+  if (!lines_.take(now)) {
+    ++left_out_;
+    return std::nullopt;
+  }
+  const auto others = std::exchange(left_out_, 0);
+  return others > 0 ? " (and " + std::to_string(others) + " more before)" : std::string();
 }
 
 bool strike(RunStorage& storage, const std::string& client, const ConductOptions& options, Error& error) {

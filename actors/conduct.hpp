@@ -53,11 +53,12 @@ class FloodGuard {
   TokenBucket offences_;
 };
 
-/// Which refusals are worth a line: a few at once, then one every ten seconds, with the number left out.
-class RefusalLog {
+/// Keeps one source of log lines from filling the log: a few at once, then one every ten seconds, which says
+/// how many were left out.
+class LogLimit {
  public:
-  /// How many lines were left out since the last that was written; none: leave this one out too.
-  std::optional<std::uint64_t> next(TokenBucket::TimePoint now);
+  /// What to add to the end of the line: nothing, or " (and 7 more before)". None: leave this line out.
+  std::optional<std::string> next(TokenBucket::TimePoint now);
 
  private:
   TokenBucket lines_{0.1, 10};

@@ -38,9 +38,8 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
           self->send(peers->scheduler, caf::leave_atom_v, id, to_string(error));
           self->send_exit(entry.session, caf::exit_reason::user_shutdown);
         }
-    if (const auto left_out = refusals.next(self->clock().now()))
-      spdlog::warn("the hello of {} is refused: {} ({} more before)", hello.name, to_string(error),
-                   *left_out);
+    if (const auto others = refusals.next(self->clock().now()))
+      spdlog::warn("the hello of {} is refused: {}{}", hello.name, to_string(error), *others);
     return tl::unexpected(error);
   };
   if (auto ok = check_quarantine(*session.storage, hello.name); !ok) return refuse(ok.error());

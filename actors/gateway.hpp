@@ -27,7 +27,7 @@ struct GatewayState {
   Admission admission{AdmissionOptions()};
   PeersPtr peers;
   std::map<ClientId, Connected> connected;
-  RefusalLog refusals;
+  LogLimit refusals;
 
   explicit GatewayState(gateway_actor::pointer actor) : self(actor) {}
 

@@ -17,8 +17,10 @@ LeaseBook::TimePoint SchedulerState::now() const {
 void SchedulerState::carry_out() {
   const auto effects = book.take_effects();
   for (const auto& lost : effects.voided) {
-    spdlog::log(book.finished() || lost.superseded ? spdlog::level::debug : spdlog::level::info,
-                "task {} of client {} is lost: {}", lost.task, lost.client, lost.reason);
+    // Of a client that loses one task after the other, some lines say it.
+    const auto news = !book.finished() && !lost.superseded;
+    if (const auto others = news ? losses[lost.client].next(now()) : std::nullopt)
+      spdlog::info("task {} of client {} is lost: {}{}", lost.task, lost.client, lost.reason, *others);
     if (const auto session = sessions.find(lost.client); session != sessions.end())
       self->send(session->second, revoke_atom_v, lost.task, lost.reason);
     if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.work);

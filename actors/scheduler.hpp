@@ -6,6 +6,7 @@
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
+#include "actors/conduct.hpp"
 
 namespace fl {
 
@@ -20,6 +21,7 @@ struct SchedulerState {
 
   scheduler_actor::pointer self = nullptr;
   LeaseBook book;
+  std::map<ClientId, LogLimit> losses;  ///< of lost tasks
   PeersPtr peers;
   std::map<ClientId, local_session_actor> sessions;
   SchedulerMemory memory;

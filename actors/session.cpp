@@ -50,8 +50,7 @@ void remove_other_parts(const std::string& folder, const UploadOffer& offer) {
 
 }  // namespace
 
-// -- Upload
-// -----------------------------------------------------------------------------------------------------------
+// -- Upload -------------------------------------------------------------------------------------------------
 
 Upload::Upload(const UploadOffer& offer, std::variant<FileSink, AlignedBuffer> target)
     : offer_(offer), target_(std::move(target)) {}
@@ -122,8 +121,7 @@ Result<ByteSourcePtr> Upload::finish() && {
   return ByteSourcePtr(std::make_shared<const MemorySource>(std::move(std::get<AlignedBuffer>(target_))));
 }
 
-// -- Conduct
-// ----------------------------------------------------------------------------------------------------------
+// -- Conduct ------------------------------------------------------------------------------------------------
 
 /// Every message of the client passes here first.
 Result<void> SessionState::admit() {
@@ -162,10 +160,9 @@ void SessionState::punish(Error& error) {
 }
 
 void SessionState::log_refusal(std::string_view what, const Error& error) {
-  const auto left_out = refusals.next(self->clock().now());
-  if (!left_out) return;
-  const auto others = *left_out > 0 ? " (and " + std::to_string(*left_out) + " more before)" : std::string();
-  spdlog::warn("{} of {} is refused: {}: {}{}", what, client_name, name_of(error.code), error.text, others);
+  if (const auto others = refusals.next(self->clock().now()))
+    spdlog::warn("{} of {} is refused: {}: {}{}", what, client_name, name_of(error.code), error.text,
+                 *others);
 }
 
 /// What the client says that it has.
@@ -180,8 +177,7 @@ Result<void> SessionState::declare(const Ready& said) {
   return {};
 }
 
-// -- Leases
-// -----------------------------------------------------------------------------------------------------------
+// -- Leases -------------------------------------------------------------------------------------------------
 
 void SessionState::on_wire(const PeersPtr& handles) {
   const auto new_scheduler = handles->scheduler != peers->scheduler;
@@ -271,8 +267,7 @@ Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32
   return Chunk{task, offset, std::move(*bytes)};
 }
 
-// -- Updates
-// ----------------------------------------------------------------------------------------------------------
+// -- Updates ------------------------------------------------------------------------------------------------
 
 Result<void> SessionState::check_offer(const UploadOffer& offer) {
   if (lease->assignment.task.epoch != offer.epoch)

@@ -73,15 +73,15 @@ struct SessionState {
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
-  std::optional<UploadOffer> taking;  ///< the upload that is being taken
+  std::optional<UploadOffer> taking;     ///< the upload that is being taken
   std::optional<std::uint64_t> offered;  ///< hash of the newest offer for this lease
   std::uint32_t offers = 0;              ///< different ones, for this lease
-  std::uint64_t fetched_bytes = 0;    ///< of this lease's base
-  bool offered_before = false;        ///< in this session
-  ValidUpdatePtr submitting;          ///< handed to the aggregator, not decided yet
+  std::uint64_t fetched_bytes = 0;       ///< of this lease's base
+  bool offered_before = false;           ///< in this session
+  ValidUpdatePtr submitting;             ///< handed to the aggregator, not decided yet
   caf::typed_response_promise<Receipt> receipt;
   FloodGuard flood{0};
-  RefusalLog refusals;
+  LogLimit refusals;
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
 
