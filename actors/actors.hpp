@@ -30,8 +30,7 @@
 
 namespace fl {
 
-// -- Values that stay in one process, shared by pointer
-// ---------------------------------------------------------------
+// -- Values that stay in one process, shared by pointer -----------------------------------------------------
 
 /// A new version, for those who work with it.
 struct Publication {
@@ -98,8 +97,7 @@ using PeersPtr = std::shared_ptr<const Peers>;
 
 }  // namespace fl
 
-// -- Types that must not leave the process
-// ----------------------------------------------------------------------------
+// -- Types that must not leave the process ------------------------------------------------------------------
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::AllowListPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
@@ -118,8 +116,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ClientTallyPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
 
-// -- Atoms
-// ------------------------------------------------------------------------------------------------------------
+// -- Atoms --------------------------------------------------------------------------------------------------
 
 CAF_BEGIN_TYPE_ID_BLOCK(fl_actors, caf::id_block::fl_messages::end)
 
@@ -161,9 +158,10 @@ CAF_END_TYPE_ID_BLOCK(fl_actors)
 
 namespace fl {
 
-// -- Clients and the server
-// ═══════════════════════════════════════════════════════════════════════════════════════════ Actor handles
-// travel as caf::actor, which needs no registered type; receivers cast them to the interface named.
+// -- Clients and the server ---------------------------------------------------------------------------------
+
+// Actor handles travel as caf::actor, which needs no registered type; receivers cast them to the interface
+// named.
 
 /// What the server may say to a client. All are hints: a lost one costs time, never correctness.
 using client_actor = caf::typed_actor<
@@ -207,8 +205,7 @@ using gateway_actor = caf::typed_actor<
     /// New handles of the other actors.
     caf::reacts_to<wire_atom, PeersPtr>>;
 
-// -- Within the server
-// ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Within the server --------------------------------------------------------------------------------------
 
 /// A session, as the scheduler, the gateway and clients of the same process see it.
 using local_session_actor = session_actor::extend<
@@ -315,15 +312,18 @@ using metrics_actor = caf::typed_actor<
     /// Writes every line that waits and answers with the last version's record and the final counts.
     caf::replies_to<stop_atom>::with<VersionRecordPtr>, caf::reacts_to<wire_atom, PeersPtr>>;
 
-// -- Within the client
-// ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Within the client --------------------------------------------------------------------------------------
 
 /// A client, as its own process sees it.
 using local_client_actor = client_actor::extend<
     /// What it has done so far.
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
     /// To itself: the pause before the next attempt to connect, or to deliver, is over.
-    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom>, caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom>,
+    /// To itself: in this life of the connection, the receipt of this task may be late.
+    caf::reacts_to<receipt_atom, std::uint64_t, TaskId>,
+    /// New handles of the other actors.
+    caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Trains on the client's own data. The computing itself happens on the worker pool.
 using trainer_actor = caf::typed_actor<
@@ -339,8 +339,7 @@ using trainer_actor = caf::typed_actor<
     /// To itself: the time that a client of this speed would have taken is over.
     caf::reacts_to<caf::ok_atom, TaskId>>;
 
-// -- Above all
-// ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- Above all ----------------------------------------------------------------------------------------------
 
 /// Starts, wires, watches, restarts and stops the others (actors/supervisor.hpp).
 using supervisor_actor = caf::typed_actor<
@@ -360,7 +359,7 @@ struct Peers {
   scheduler_actor scheduler;
   aggregator_actor aggregator;
   gateway_actor gateway;
-  std::vector<trainer_actor> trainers;  ///< by client index; of this process
+  std::vector<trainer_actor> trainers;      ///< by client index; of this process
   std::vector<local_client_actor> clients;  ///< of a process of role client, by index
   /// Told (over_atom, reason) when a goal is reached, (stop_atom) when a stop is asked for, (lost_atom,
   /// reason) when the run failed, and (wire_atom, PeersPtr) like everyone else.

@@ -11,8 +11,14 @@
 
 namespace fl {
 
-// -- asking
-// -----------------------------------------------------------------------------------------------------------
+namespace {
+
+/// How long the server may think about an update before the owner of the client reads of it.
+constexpr auto kReceiptNotice = std::chrono::seconds(10);
+
+}  // namespace
+
+// -- asking -------------------------------------------------------------------------------------------------
 
 void ClientState::ask_for_work() {
   if (!ready) return;  // when the trainer is prepared
@@ -75,8 +81,7 @@ void ClientState::begin(const Task& given) {
     fetch();
 }
 
-// -- fetching
-// ---------------------------------------------------------------------------------------------------------
+// -- fetching -----------------------------------------------------------------------------------------------
 
 void ClientState::fetch() {
   if (options.in_process) {
@@ -171,8 +176,7 @@ void ClientState::on_fetch_failed(const Error& reason) {
   ask_for_work();
 }
 
-// -- training
-// ---------------------------------------------------------------------------------------------------------
+// -- training -----------------------------------------------------------------------------------------------
 
 void ClientState::train() {
   work = Work::training;
@@ -215,8 +219,7 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   if (connection == Connection::connected && task_known) deliver();
 }
 
-// -- delivering
-// -------------------------------------------------------------------------------------------------------
+// -- delivering ---------------------------------------------------------------------------------------------
 
 void ClientState::deliver() {
   if (options.in_process) {
@@ -289,8 +292,9 @@ void ClientState::send_more() {
 }
 
 void ClientState::commit() {
-  // Checking and folding may have to wait for other clients' updates: no timeout, the session's end is
-  // noticed.
+  // Checking and folding may have to wait for other clients' updates, or for the server's disk: no timeout,
+  // but a line in the log; the session's end is noticed.
+  self->delayed_send(self, kReceiptNotice, receipt_atom_v, life, task.id);
   self->request(session, caf::infinite, commit_atom_v, task.id)
       .then(
           [this, now = life](const Receipt& receipt) {
@@ -299,6 +303,15 @@ void ClientState::commit() {
           [this, now = life](const caf::error& error) {
             if (now == life) disconnect(from_caf(error));
           });
+}
+
+void ClientState::on_no_receipt_yet(std::uint64_t of_life, TaskId of) {
+  if (work != Work::delivering || of_life != life || of != task.id) return;
+  tally.state = "waiting for the receipt of task " + std::to_string(task.id);
+  spdlog::info(
+      "{}: the update of task {} waits: the aggregator has it and has not decided on it for {} s "
+      "(`fl_actor_node status` says what it waits for)",
+      options.name, task.id, kReceiptNotice.count());
 }
 
 void ClientState::on_receipt(const Receipt& receipt) {
@@ -328,8 +341,7 @@ void ClientState::on_receipt(const Receipt& receipt) {
   if (connection == Connection::connected) ask_for_work();
 }
 
-// -- giving up
-// --------------------------------------------------------------------------------------------------------
+// -- giving up ----------------------------------------------------------------------------------------------
 
 void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
@@ -376,6 +388,7 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
             state.connection == ClientState::Connection::connected)
           state.deliver();
       },
+      [self](receipt_atom, std::uint64_t life, TaskId task) { self->state.on_no_receipt_yet(life, task); },
       [self](nudge_atom) {
         auto& state = self->state;
         if (state.work == ClientState::Work::asking) state.nudged = true;

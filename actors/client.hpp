@@ -1,16 +1,17 @@
+// clang-format off
 // The client: a connection that comes and goes, and work that goes on meanwhile. Two small state machines:
 //
-//   connection                                          work
+//   connection                                   work
 //
-//   disconnected ──wire, backoff over──▶ connecting     idle ──Ready answered: task──▶ fetching ──▶ training
-//   ──▶ delivering
-//        ▲                                   │           ▲ │ │ session down, request failed    hello
-//        ╰──────────────── receipt, refusal, revoke ────────────────╯ │                                   ▼
-//        ╰────────────────────────────── connected       connection lost while fetching: back to idle; while
-//        training: go
-//                                            │           on; while delivering: again when connected. A new
-//                                            session gets
-//                                         finished       the lease with the answer to our Ready.
+//   disconnected ──wire, backoff over──╮         idle ──Ready──▶ asking ──task──▶ fetching ──▶ training ──▶ delivering
+//        ▲                             ▼           ▲               │                                          │
+//        ├──session down,──────── connecting       ├──────wait─────╯                                          │
+//        │  request failed             │ hello     ╰──────────────── receipt, refusal, revoke ────────────────╯
+//        ╰──────────────────────── connected
+//                                      │         A connection lost while fetching: back to idle; while training: go on;
+//                                      ▼         while delivering: again when connected. A new session gets the lease
+//                                  finished      with the answer to our Ready.
+// clang-format on
 #pragma once
 
 #include <spdlog/common.h>
@@ -105,6 +106,7 @@ struct ClientState {
   void deliver();
   void send_more();
   void commit();
+  void on_no_receipt_yet(std::uint64_t of_life, TaskId of);
   void on_receipt(const Receipt& receipt);
   void drop_task();
   void abandon(const std::string& reason);

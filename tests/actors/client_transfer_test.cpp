@@ -149,3 +149,17 @@ TEST_CASE("what the server has whole already is only committed") {
   REQUIRE(fixture.time.pass_until([&] { return fixture.server->commits.size() == 2; }));
   CHECK(fixture.server->received.size() == fixture.trainer->update_bytes);
 }
+
+TEST_CASE("a receipt that is late is waited for, and the owner of the client is told so") {
+  auto fixture = Fixture();
+  fixture.start();
+  fixture.server->silent = true;
+  fixture.time.pass(seconds(15));
+  REQUIRE(fixture.server->commits.size() == 1);
+  CHECK(fixture.tally()->state == "delivering the update of task 7");
+  fixture.time.pass(seconds(10));
+  CHECK(fixture.tally()->state == "waiting for the receipt of task 7");
+  fixture.time.pass(seconds(3600));
+  CHECK(fixture.server->commits.size() == 1);
+  CHECK(fixture.server->hellos.size() == 1);
+}
