@@ -44,8 +44,7 @@ UpdateRecord record_of(const ValidUpdate& update) {
 
 }  // namespace
 
-// -- starting
-// ---------------------------------------------------------------------------------------------------------
+// -- starting -----------------------------------------------------------------------------------------------
 
 void AggregatorState::on_wire(const PeersPtr& handles) {
   const auto first = peers == nullptr;
@@ -140,8 +139,7 @@ PublicationPtr AggregatorState::publication(bool anew) const {
       Publication{model, aggregation->updates_accepted(), next_task, anew});
 }
 
-// -- folding
-// ----------------------------------------------------------------------------------------------------------
+// -- folding ------------------------------------------------------------------------------------------------
 
 void AggregatorState::submit(const ValidUpdatePtr& update, ReceiptPromise promise) {
   arrivals.push_back({update, std::move(promise)});
@@ -410,8 +408,7 @@ void AggregatorState::forget_cohort(const Error& reason) {
   }
 }
 
-// -- ending
-// -----------------------------------------------------------------------------------------------------------
+// -- ending -------------------------------------------------------------------------------------------------
 
 void AggregatorState::check_goals() {
   const auto& goals = options.goals;

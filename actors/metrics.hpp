@@ -49,7 +49,7 @@ struct MetricsState {
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
   bool has_model = false;  ///< the aggregator stands
-  bool no_room = false;  ///< updates were put off for lack of it since the last accepted one
+  bool no_room = false;    ///< updates were put off for lack of it since the last accepted one
   Roster roster;
   TimePoint roster_at;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds

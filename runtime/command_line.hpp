@@ -59,9 +59,10 @@ struct CommandLine {
       config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
   std::optional<std::filesystem::path> out;
   bool resume = false;
-  HostPort join;     ///< of a client: its aggregator
-  std::string name;  ///< of a client; empty: not given
-  std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR; of keys: DIR
+  HostPort join;       ///< of a client: its aggregator
+  std::string name;    ///< of a client; empty: not given
+  std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR;
+                       ///< of keys: DIR
   int days = 0;        ///< of keys: how long certificates hold; 0: not given
   std::optional<Version> until;  ///< of replay
   std::string without;           ///< of replay: a client's name or index

@@ -103,9 +103,10 @@ std::vector<ConfigKey> process_keys() {
                 "made from the host's name."),
       key("client.count", FL_CONFIG_MEMBER(client_count))
           .in(between(1, 10'000))
-          .says("Clients that this process is, such as the devices behind one gateway: NAME-0, NAME-1, … "
-                "over one connection and one pool of simulate.workers threads, each with its own place in the "
-                "run. 1: the one called NAME."),
+          .says(
+              "Clients that this process is, such as the devices behind one gateway: NAME-0, NAME-1, … "
+              "over one connection and one pool of simulate.workers threads, each with its own place in the "
+              "run. 1: the one called NAME."),
       key("client.spool", FL_CONFIG_MEMBER(client_spool))
           .one_of({"auto", "always", "never"})
           .says("Whether a client keeps its finished update in the folder given with --out until the server "

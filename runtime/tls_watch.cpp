@@ -91,8 +91,9 @@ std::string words_of(int alert) {
                                                        : ::SSL_alert_desc_string_long(alert);
 }
 
-/// Before each read from and write to a socket. CAF asks for the error of an operation without having emptied OpenSSL's
-/// error queue before, so that the failure of one connection would end the next one that merely has to wait.
+/// Before each read from and write to a socket. CAF asks for the error of an operation without having emptied
+/// OpenSSL's error queue before, so that the failure of one connection would end the next one that merely has
+/// to wait.
 long forget_errors(BIO*, int, const char*, std::size_t, int, long, int result, std::size_t*) {
   ::ERR_clear_error();
   return result;

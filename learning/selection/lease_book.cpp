@@ -352,8 +352,7 @@ void LeaseBook::open(Member& member, std::shared_ptr<const Lease> lease, TimePoi
   member.asked = false;
 }
 
-// -- Replicas
-// -----------------------------------------------------------------------------------------------------------
+// -- Replicas -----------------------------------------------------------------------------------------------
 
 bool LeaseBook::shares_work() const {
   return options_.backup_tasks > 0 || (!options_.synchronous && options_.redundancy >= 2);

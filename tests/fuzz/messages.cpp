@@ -59,10 +59,10 @@ void check(Input input) {
   check_use(value);
 }
 
-constexpr auto kChecks = std::array{check<Bytes>,   check<Hello>,      check<Welcome>,     check<Ready>,
-                                    check<Task>,    check<Assignment>, check<UploadOffer>, check<Chunk>,
-                                    check<Receipt>, check<Evaluation>, check<RunStatus>,   check<Introduction>,
-                                    check<Challenge>};
+constexpr auto kChecks =
+    std::array{check<Bytes>,      check<Hello>,        check<Welcome>,  check<Ready>,   check<Task>,
+               check<Assignment>, check<UploadOffer>,  check<Chunk>,    check<Receipt>, check<Evaluation>,
+               check<RunStatus>,  check<Introduction>, check<Challenge>};
 
 void run(Input input) {
   if (input.empty()) return;
@@ -79,8 +79,8 @@ std::vector<std::uint8_t> example(std::uint8_t choice, const T& value) {
 
 std::vector<Seed> seeds() {
   const auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5};
-  const auto task =
-      Task{11, 3, 5, TaskKind::evaluate, 9, 6, 10, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
+  const auto task = Task{11,   3,    5,         TaskKind::evaluate,  9,    6,       10, 21,
+                         true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
   constexpr auto three = std::array{std::byte{0}, std::byte{255}, std::byte{7}};
   return {
       {"bytes", example(0, Bytes(three))},
@@ -94,9 +94,9 @@ std::vector<Seed> seeds() {
       {"chunk", example(7, Chunk{8, std::uint64_t{1} << 33, Bytes(three)})},
       {"receipt", example(8, Receipt{8, ec::too_stale, "old", 12, 0.75})},
       {"evaluation", example(9, Evaluation{6, 1000, 0.5, 0.875})},
-      {"status",
-       example(10, RunStatus{"training", "loading", "fedavg", 1,    2,    3,          4,    5,  6.5, 7.5, 0.5, 8.5, 0.75,
-                             9.5,        10,        11,       12,   19,   13.5,       14.5, "client 3", 15.5, 16,  17,  18})},
+      {"status", example(10, RunStatus{"training", "loading", "fedavg",   1,    2,   3,  4,  5,  6.5,
+                                       7.5,        0.5,       8.5,        0.75, 9.5, 10, 11, 12, 19,
+                                       13.5,       14.5,      "client 3", 15.5, 16,  17, 18})},
       {"introduction", example(11, Introduction{kProtocolVersion, "client-7", "nonce"})},
       {"challenge", example(12, Challenge{"nonce", "key", "signature"})},
   };

@@ -102,7 +102,8 @@ void check_round_trip(const T& value) {
 
 Task example_task() {
   auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5};
-  return {11, 3, 5, TaskKind::evaluate, 9, 6, 10, 21, true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
+  return {11,   3,    5,         TaskKind::evaluate,  9,    6,       10, 21,
+          true, 12.5, 1'000'003, 0xfedcba9876543210u, true, training};
 }
 
 Bytes example_bytes() {
@@ -126,8 +127,9 @@ TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(Chunk{8, std::uint64_t{1} << 33, example_bytes()});
   check_round_trip(Receipt{8, ec::too_stale, "old", 12, 0.75});
   check_round_trip(Evaluation{6, 1000, 0.5, 0.875});
-  check_round_trip(RunStatus{"training", "loading", "fedavg", 1,    2,    3,          4,    5,  6.5, 7.5, 0.5, 8.5, 0.75,
-                             9.5,        10,        11,       12,   19,   13.5,       14.5, "client 3", 15.5, 16,  17,  18});
+  check_round_trip(RunStatus{"training", "loading", "fedavg",   1,    2,   3,  4,  5,  6.5,
+                             7.5,        0.5,       8.5,        0.75, 9.5, 10, 11, 12, 19,
+                             13.5,       14.5,      "client 3", 15.5, 16,  17, 18});
 }
 
 TEST_CASE("no bytes are bytes too") {
