@@ -7,8 +7,9 @@
 import os
 import time
 
-from durability import ACCEPTED, CLIENT, SEED, SERVER, DurabilityTest
+from durability import CLIENT, SEED, SERVER, DurabilityTest
 from federation import main
+from ledger import ACCEPTED
 
 KILLS = int(os.environ.get("FL_KILLS", "6"))
 

@@ -13,8 +13,9 @@ import sqlite3
 import time
 from contextlib import closing
 
-from durability import ACCEPTED, CLIENT, SEED, SERVER, DurabilityTest
+from durability import CLIENT, SEED, SERVER, DurabilityTest
 from federation import main
+from ledger import ACCEPTED
 
 FULL = "FL_KILLS" in os.environ
 # Of a life that works: its start, several commits and snapshots. Short runs stop when their time is over.
@@ -31,6 +32,10 @@ def living(settings):
 
 
 class EveryWrite(DurabilityTest):
+    def setUp(self):
+        super().setUp()
+        self.died_at = "nowhere"
+
     def steps(self, last):
         """1, 2, 3 …; in a short run some of them, others each time, until its time is over."""
         if FULL:
@@ -76,18 +81,6 @@ class EveryWrite(DurabilityTest):
         if (out / "updates").is_dir():
             (out / "updates" / "0000999999.update").write_bytes(self.random.randbytes(100))
 
-    def check_committed(self, out):
-        """As `check_ledger`, in the midst of a run."""
-        for client in self.clients:
-            self.note_accepted(client)
-        with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
-            ledger = [row[0] for row in database.execute("SELECT task FROM updates WHERE number IS NOT NULL")]
-            numbers = [row[0] for row in database.execute(
-                "SELECT number FROM updates WHERE number IS NOT NULL ORDER BY number")]
-        self.assertEqual(len(ledger), len(set(ledger)), f"an update was applied twice ({self.died_at})")
-        self.assertEqual(numbers, list(range(1, len(numbers) + 1)), self.died_at)
-        self.assertEqual(self.accepted - set(ledger), set(), f"acknowledged updates are missing ({self.died_at})")
-
     def kill_server_at_every_write(self, settings, power_cuts):
         out = self.folder / "run"
         server = self.aggregator(out, settings=living(settings))
@@ -102,7 +95,7 @@ class EveryWrite(DurabilityTest):
             if power_cuts:
                 self.cut_power(out)
             if (out / "run.db").exists():
-                self.check_committed(out)
+                self.check_committed(out, self.clients, self.died_at)
         # The end of a run, too: until a life goes through.
         with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as database:
             done = database.execute("SELECT max(number) FROM updates").fetchone()[0] or 0

@@ -6,8 +6,9 @@ New updates are refused visibly, nothing that was acknowledged is lost, and the 
 import subprocess
 import time
 
-from durability import ACCEPTED, CLIENT, SERVER, DurabilityTest
+from durability import SERVER, DurabilityTest
 from federation import PATIENCE_SECONDS, main
+from ledger import ACCEPTED
 
 # Updates of 40 KB, snapshots of as much.
 DISK_MB = 24
@@ -46,7 +47,6 @@ class SmallDisk:
 class FullDisk(DurabilityTest):
     def setUp(self):
         super().setUp()
-        self.clients = []
         self.disk = SmallDisk(self.folder / "disk")
         self.addCleanup(self.disk.unmount)
         if not self.disk.mounted:
@@ -59,14 +59,11 @@ class FullDisk(DurabilityTest):
         for client in self.clients:
             client.wait_for(ACCEPTED)
 
-    def count_accepted(self, client):
-        return sum(1 for line in client.lines if ACCEPTED.search(line))
-
     def wait_until_nothing_is_accepted(self):
         """Until a second passes in which no client is told so."""
         end = time.monotonic() + PATIENCE_SECONDS
         before = None
-        while (now := sum(map(self.count_accepted, self.clients))) != before:
+        while (now := sum(map(self.heard, self.clients))) != before:
             self.assertLess(time.monotonic(), end, self.server.output)
             before = now
             time.sleep(1)
@@ -121,7 +118,7 @@ class FullDisk(DurabilityTest):
             self.wait_until_nothing_is_accepted()
             self.disk.free()
             for client in self.clients:
-                client.wait_for(ACCEPTED, self.count_accepted(client) + 1)
+                self.wait_for_more(client)
         self.stop_when_all_are_back(self.out, self.server)
         code, output = self.run_node_bare("replay", self.out)
         self.assertEqual(code, 0, output)
