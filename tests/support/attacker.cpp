@@ -1,13 +1,19 @@
 // A client that misbehaves, as a real process: joins an aggregator and attacks it in one way until it is
 // quarantined.
 //
-//   attacker PORT NAME ATTACK
+//   attacker PORT NAME ATTACK [CONFIG]
+//   attacker PORT NAME record CONFIG
+//   attacker PORT NAME replay CONFIG CHALLENGE SIGNATURE
 //
 // Prints the name of each refusal. Ends with 0 when its name is quarantined, with 3 when patience ends
-// before.
+// before. `record` joins once with the identity of its configuration and prints the proof that it gave, in
+// hexadecimal; `replay` joins with a proof that was recorded, and ends with 0 when it is refused.
 #include <spdlog/spdlog.h>
 
+#include <sodium.h>
+
 #include <caf/io/all.hpp>
+#include <caf/openssl/all.hpp>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -20,6 +26,7 @@
 #include "learning/trainer.hpp"
 #include "runtime/actor_system.hpp"
 #include "runtime/config.hpp"
+#include "runtime/credentials.hpp"
 
 namespace fl {
 
@@ -27,6 +34,21 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds(60);
 constexpr auto kAnswer = std::chrono::seconds(5);
+
+std::string hex(const std::string& bytes) {
+  auto text = std::string(2 * bytes.size() + 1, '\0');
+  ::sodium_bin2hex(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                   bytes.size());
+  text.pop_back();
+  return text;
+}
+
+std::string unhex(const std::string& text) {
+  auto bytes = std::string(text.size() / 2, '\0');
+  ::sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(), text.size(),
+                   nullptr, nullptr, nullptr);
+  return bytes;
+}
 
 client_actor::behavior_type listener(client_actor::pointer) {
   return {[](nudge_atom) {}, [](revoke_atom, TaskId, const std::string&) {},
@@ -54,6 +76,30 @@ class Attacker {
     return 3;
   }
 
+  /// Joins with a proof of the name; prints it.
+  int record(const SigningKey& key) {
+    const auto nonce = make_nonce();
+    auto challenge = std::optional<Challenge>();
+    self_
+        ->request(gateway_, kAnswer, Introduction{kProtocolVersion, name_, nonce},
+                  caf::actor_cast<caf::actor>(client_))
+        .receive([&](const Challenge& given) { challenge = given; },
+                 [&](const caf::error& error) { refused(error); });
+    if (!challenge) return 1;
+    const auto transcript = HelloTranscript{name_, nonce, challenge->nonce, to_string(client_.node()),
+                                            to_string(gateway_.node())};
+    proof_ = {challenge->nonce, key.sign(transcript.signed_by_client())};
+    if (!join()) return 1;
+    std::printf("%s %s\n", hex(proof_.challenge).c_str(), hex(proof_.signature).c_str());
+    return 0;
+  }
+
+  /// Joins with a proof that somebody else gave.
+  int replay(const std::string& challenge, const std::string& signature) {
+    proof_ = {unhex(challenge), unhex(signature)};
+    return join() ? 1 : 0;
+  }
+
   ~Attacker() { caf::anon_send_exit(client_, caf::exit_reason::user_shutdown); }
 
  private:
@@ -78,7 +124,7 @@ class Attacker {
   bool join() {
     session_ = nullptr;
     self_
-        ->request(gateway_, kAnswer, Hello{kProtocolVersion, "attacker", name_, {}},
+        ->request(gateway_, kAnswer, Hello{kProtocolVersion, "attacker", name_, proof_},
                   caf::actor_cast<caf::actor>(client_))
         .receive(
             [&](const Welcome& terms, const caf::actor& given) {
@@ -167,6 +213,7 @@ class Attacker {
   session_actor session_;
   std::string name_;
   std::string attack_;
+  Proof proof_;
   Welcome welcome_;
   bool quarantined_ = false;
 };
@@ -176,16 +223,25 @@ class Attacker {
 }  // namespace fl
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  const auto words = std::vector<std::string>(argv + 1, argv + argc);
+  if (words.size() < 3) return 2;
+  const auto& attack = words[2];
+  if (words.size() < (attack == "record" ? 4u : attack == "replay" ? 6u : 3u)) return 2;
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  auto config = fl::NodeSystemConfig(fl::NetOptions(), true);
+  auto net = fl::NetOptions();
+  if (words.size() > 3) net = fl::load_config(fl::ConfigSources{{words[3]}, {}}).value().net;
+  auto config = fl::NodeSystemConfig(net, true);
   auto system = caf::actor_system(config);
   fl::close_remote_services(system);
-  auto gateway = system.middleman().remote_actor<fl::gateway_actor>(
-      "127.0.0.1", static_cast<std::uint16_t>(std::stoi(argv[1])));
+  const auto port = static_cast<std::uint16_t>(std::stoi(words[0]));
+  auto gateway = net.tls() ? caf::openssl::remote_actor<fl::gateway_actor>(system, "127.0.0.1", port)
+                           : system.middleman().remote_actor<fl::gateway_actor>("127.0.0.1", port);
   if (!gateway) {
     std::puts("there is no gateway");
     return 1;
   }
-  return fl::Attacker(system, *gateway, argv[2], argv[3]).run();
+  auto attacker = fl::Attacker(system, *gateway, words[1], attack);
+  if (attack == "record") return attacker.record(fl::load_credentials(net).value().identity.value());
+  if (attack == "replay") return attacker.replay(words[4], words[5]);
+  return attacker.run();
 }

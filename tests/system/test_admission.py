@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import time
 
-from federation import ECHO, FederationTest, main
+from federation import ECHO, NODE, FederationTest, main
 
 SERVER = [*ECHO, "clients.count=2", "run.max_versions=0", "net.bind=127.0.0.1"]
 CLIENT = [*ECHO, "net.request_timeout_s=3", "net.reconnect_seconds=1", "net.backoff_max_s=0.3"]
@@ -157,6 +157,20 @@ class Admission(FederationTest):
                            settings=[*CLIENT, f"net.identity={self.keys / 'bob.identity'}"])
         self.refused(server, client, client_says='the key of "alice" (net.identity) is not the one',
                      server_says='alice is refused: the key of "alice"')
+
+    def test_a_recorded_hello_is_of_no_use(self):
+        server = self.serve()
+        config = self.keys / "alice.toml"
+        recorded = self.attacker(server, "alice", "record", config)
+        self.assertEqual(recorded.returncode, 0, recorded.stdout)
+        replayed = self.attacker(server, "alice", "replay", config, *recorded.stdout.split())
+        self.assertEqual(replayed.returncode, 0, replayed.stdout)
+        self.assertIn("hello_refused the proof of identity answers no open challenge", replayed.stdout)
+        server.wait_for("alice is refused: the proof of identity answers no open challenge")
+
+    def attacker(self, server, *arguments):
+        return subprocess.run([str(NODE.parent / "attacker"), str(server.port), *map(str, arguments)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
 
     def test_no_key_and_no_place_on_the_list(self):
         server = self.serve()
