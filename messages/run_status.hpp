@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "messages/as_bits.hpp"
 #include "messages/ids.hpp"
 
 namespace fl {
@@ -40,9 +41,10 @@ struct RunStatus {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RunStatus& x) {
   return f(x.state, x.not_ready, x.strategy, x.version, x.max_versions, x.updates_accepted, x.max_updates,
-           x.updates_rejected, x.updates_per_s, x.staleness_mean, x.accuracy, x.loss, x.best_accuracy,
-           x.train_loss, x.clients_training, x.clients_waiting, x.clients_lost, x.clients_quarantined,
-           x.elapsed_s, x.remaining_s, x.waited_for, x.waited_s, x.bytes_up, x.bytes_down, x.restarts);
+           x.updates_rejected, as_bits(x.updates_per_s), as_bits(x.staleness_mean), as_bits(x.accuracy),
+           as_bits(x.loss), as_bits(x.best_accuracy), as_bits(x.train_loss), x.clients_training,
+           x.clients_waiting, x.clients_lost, x.clients_quarantined, as_bits(x.elapsed_s),
+           as_bits(x.remaining_s), x.waited_for, as_bits(x.waited_s), x.bytes_up, x.bytes_down, x.restarts);
 }
 
 }  // namespace fl

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "messages/as_bits.hpp"
+
 namespace fl {
 
 /// Settings of local training. Defaults are those of configs/default.toml.
@@ -23,8 +25,8 @@ struct TrainingSettings {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, TrainingSettings& x) {
-  return f(x.epochs, x.steps, x.batch_size, x.learning_rate, x.momentum, x.nesterov, x.weight_decay,
-           x.optimizer, x.proximal_mu);
+  return f(x.epochs, x.steps, x.batch_size, as_bits(x.learning_rate), as_bits(x.momentum), x.nesterov,
+           as_bits(x.weight_decay), x.optimizer, as_bits(x.proximal_mu));
 }
 
 }  // namespace fl

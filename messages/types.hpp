@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "messages/as_bits.hpp"
 #include "messages/bytes.hpp"
 #include "messages/errors.hpp"
 #include "messages/identity.hpp"
@@ -144,13 +145,13 @@ typename Inspector::result_type inspect(Inspector& f, Hello& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, PartitionSettings& x) {
-  return f(x.name, x.dirichlet_alpha, x.shards_per_client);
+  return f(x.name, as_bits(x.dirichlet_alpha), x.shards_per_client);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
   return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters,
-           x.layout_fingerprint, x.partition, x.update_content, x.validation_fraction);
+           x.layout_fingerprint, x.partition, x.update_content, as_bits(x.validation_fraction));
 }
 
 template <class Inspector>
@@ -161,7 +162,7 @@ typename Inspector::result_type inspect(Inspector& f, Ready& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
   return f(x.id, x.epoch, x.client, x.kind, x.base, x.owner, x.work, x.stream, x.evaluate_base,
-           x.deadline_seconds, x.model_bytes, x.model_hash, x.durable, x.training);
+           as_bits(x.deadline_seconds), x.model_bytes, x.model_hash, x.durable, x.training);
 }
 
 template <class Inspector>
@@ -181,12 +182,12 @@ typename Inspector::result_type inspect(Inspector& f, Chunk& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Receipt& x) {
-  return f(x.task, x.code, x.text, x.staleness, x.weight);
+  return f(x.task, x.code, x.text, x.staleness, as_bits(x.weight));
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Evaluation& x) {
-  return f(x.version, x.samples, x.loss, x.accuracy);
+  return f(x.version, x.samples, as_bits(x.loss), as_bits(x.accuracy));
 }
 
 }  // namespace fl

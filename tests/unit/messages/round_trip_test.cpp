@@ -132,6 +132,17 @@ TEST_CASE("every value that travels comes back as it was") {
                              13.5,       14.5,      "client 3", 15.5, 16,  17, 18});
 }
 
+TEST_CASE("a number travels as it is, one that has diverged too") {
+  using Limits = std::numeric_limits<double>;
+  for (const auto number : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
+                            Limits::max(), -0.0}) {
+    auto back = Evaluation();
+    CHECK_FALSE(decode(encoded(Evaluation{1, 2, number, 0.5}), back));
+    CHECK(std::bit_cast<std::uint64_t>(back.loss) == std::bit_cast<std::uint64_t>(number));
+    CHECK(back.accuracy == 0.5);
+  }
+}
+
 TEST_CASE("no bytes are bytes too") {
   auto back = example_bytes();
   CHECK_FALSE(decode(encoded(Bytes()), back));

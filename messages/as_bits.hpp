@@ -1,0 +1,32 @@
+// Numbers in messages between nodes.
+#pragma once
+
+#include <bit>
+#include <caf/error.hpp>
+#include <caf/meta/load_callback.hpp>
+#include <cstdint>
+
+namespace fl {
+
+/// A double that travels as its bits: `f(x.task, as_bits(x.weight))`. CAF 0.17.6 packs numbers by arithmetic,
+/// which never ends for an infinity (a loss that has diverged, or what a peer sends) and makes something else
+/// of NaN.
+struct AsBits {
+  double& value;
+};
+
+inline AsBits as_bits(double& value) {
+  return {value};
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, AsBits& x) {
+  auto bits = std::bit_cast<std::uint64_t>(x.value);
+  const auto load = [&]() -> caf::error {
+    x.value = std::bit_cast<double>(bits);
+    return caf::none;
+  };
+  return f(bits, caf::meta::load_callback(load));
+}
+
+}  // namespace fl
