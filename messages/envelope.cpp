@@ -217,9 +217,10 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
   auto checksum = std::uint32_t{0};
   std::memcpy(&header_bytes, prefix.data() + 8, sizeof header_bytes);
   std::memcpy(&checksum, prefix.data() + 12, sizeof checksum);
-  if (header_bytes > blob.size() - kPrefix_bytes)
-    return fail(ec::corrupt_data,
-                "the header claims " + std::to_string(header_bytes) + " bytes, more than there are");
+  const auto payload_offset = round_up(kPrefix_bytes + header_bytes);
+  if (payload_offset > blob.size())
+    return fail(ec::corrupt_data, "the header claims " + std::to_string(header_bytes) +
+                                      " bytes and their padding, more than there are");
   auto header = std::vector<std::byte>(header_bytes);
   if (auto ok = blob.read(kPrefix_bytes, header); !ok) return tl::unexpected(ok.error());
   if (checksum_of(header) != checksum) return fail(ec::corrupt_data, "the header's checksum does not hold");
@@ -232,8 +233,8 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
                                             " is unknown; this program reads up to " +
                                             std::to_string(kEnvelopeFormatVersion));
   auto decoded = DecodedHeader();
-  decoded.payload_offset = round_up(kPrefix_bytes + header_bytes);
-  const auto payload_bytes = blob.size() > decoded.payload_offset ? blob.size() - decoded.payload_offset : 0;
+  decoded.payload_offset = payload_offset;
+  const auto payload_bytes = blob.size() - payload_offset;
   auto& envelope = decoded.envelope;
   envelope.layout_fingerprint = message.layout_fingerprint();
   for (const auto& from : message.sections()) {

@@ -185,6 +185,9 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   auto best_distance =
       std::pair(std::numeric_limits<std::size_t>::max(), std::numeric_limits<std::size_t>::max());
   for (const auto& candidate : candidates) {
+    // A word needs at least as many edits as it is too long or too short.
+    const auto least = std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());
+    if (least > best_distance.second && !abbreviates(word, candidate)) continue;
     const auto edits = edit_distance(word, candidate);
     const auto nearness = abbreviates(word, candidate) ? std::min(edits, kAbbreviationDistance) : edits;
     if (std::pair(nearness, edits) < best_distance) {

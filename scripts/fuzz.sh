@@ -36,7 +36,7 @@ for target in "${targets[@]}"; do
   corpus=build/asan/corpus/$target
   log=build/asan/findings/$target.log
   mkdir -p "$corpus"
-  options=(-max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=256
+  options=(-max_total_time="$seconds" -max_len=4096 -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=256
            -print_final_stats=1 -artifact_prefix="build/asan/findings/$target-")
   [[ ! -e tests/fuzz/$target.dict ]] || options+=(-dict="tests/fuzz/$target.dict")
   FL_FUZZ_TARGET=$target build/asan/fuzz_targets "${options[@]}" "$corpus" "tests/fuzz/corpus/$target" >"$log" 2>&1 || {

@@ -14,8 +14,8 @@ namespace {
 /// What is decoded is what was claimed, lies where it can be read, and comes back the same when encoded
 /// again.
 void check_header(const DecodedHeader& decoded, const ByteSource& blob) {
-  const auto payload_bytes =
-      blob.size() > decoded.payload_offset ? blob.size() - decoded.payload_offset : std::uint64_t{0};
+  require(decoded.payload_offset <= blob.size(), "the header lies within the blob, with its padding");
+  const auto payload_bytes = blob.size() - decoded.payload_offset;
   for (const auto& section : decoded.envelope.sections) {
     require(section.offset % 64 == 0, "sections are aligned");
     require(section.offset <= payload_bytes && section.size_bytes <= payload_bytes - section.offset,
