@@ -88,11 +88,11 @@ TEST_CASE("the defaults are those that scripts rely on") {
       {"simulate.workers", "0"},
   };
   const auto config = fl::default_config();
-  for (const auto& [name, value] : expected) {
-    CAPTURE(name);
-    const auto* key = fl::find_config_key(name);
+  for (const auto& setting : expected) {
+    CAPTURE(setting.first);
+    const auto* key = fl::find_config_key(setting.first);
     REQUIRE(key != nullptr);
-    CHECK(fl::to_toml(key->get(config)) == value);
+    CHECK(fl::to_toml(key->get(config)) == setting.second);
   }
   for (const auto* name :
        {"model.parameters", "model.file", "data.part", "clients.speed_list", "schedule.task_timeout_s",
@@ -315,15 +315,15 @@ TEST_CASE("settings that contradict each other are refused") {
 }
 
 TEST_CASE("what this version does not have yet is refused, not ignored") {
-  for (const auto& [key, value] :
+  for (const auto& setting :
        std::vector<std::pair<std::string, std::string>>{{"simulate.clock", "virtual"},
                                                         {"upload.codec", "int8"},
                                                         {"download.codec", "bf16"},
                                                         {"schedule.adaptive_work", "true"},
                                                         {"data.name", "csv"},
                                                         {"model.file", "a.pt"}}) {
-    CAPTURE(key);
-    CHECK(holds_all(refusal({{key, value}}), {key, value, "not available in this version"}));
+    CAPTURE(setting.first);
+    CHECK(holds_all(refusal({setting}), {setting.first, setting.second, "not available in this version"}));
   }
 }
 

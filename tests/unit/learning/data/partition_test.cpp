@@ -91,8 +91,8 @@ TEST_CASE("the same seed gives the same partition, another seed another") {
                                                                      {"shards", 15380829606892983439u},
                                                                      {"quantity", 5104305743941778727u}};
   for (const auto& [name, expected] : golden) {
-    CAPTURE(name);
     const PartitionSettings settings{.name = name};
+    CAPTURE(settings.name);
     const auto hash = fingerprint(partition(*dataset, settings, 7, 42));
     CHECK(hash == expected);
     CHECK(hash == fingerprint(partition(*dataset, settings, 7, 42)));
