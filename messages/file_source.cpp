@@ -67,14 +67,21 @@ Result<void> FileSource::read(std::uint64_t offset, std::span<std::byte> out) co
   return read_fully(file_.get(), path_, offset, out);
 }
 
+bool FileSource::is_at(const std::filesystem::path& path) const {
+  struct stat there = {};
+  struct stat ours = {};
+  const auto reason = errno;
+  const auto same = ::stat(path.c_str(), &there) == 0 && ::fstat(file_.get(), &ours) == 0 &&
+                    there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+  errno = reason;
+  return same;
+}
+
 Result<void> FileSource::keep_as(const std::filesystem::path& path) const {
   if (auto ok = durable_step("rename", path_); !ok) return ok;
-  if (::rename(path_.c_str(), path.c_str()) != 0) {
-    // A commit that is repeated finds its file moved already.
-    auto error = std::error_code();
-    if (errno != ENOENT || !std::filesystem::exists(path, error))
-      return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
-  }
+  // A commit that is repeated finds its file moved already; under that name there may be another one, too.
+  if (::rename(path_.c_str(), path.c_str()) != 0 && (errno != ENOENT || !is_at(path)))
+    return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
   if (auto ok = durable_step("flush", path); !ok) return ok;
   if (::fdatasync(file_.get()) != 0) return tl::unexpected(system_error("cannot flush", path));
   return {};

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "messages/durable_step.hpp"
 #include "messages/file_source.hpp"
-#include "runtime/atomic_file.hpp"
 #include "runtime/write_all.hpp"
 
 namespace fl {
@@ -17,6 +17,9 @@ namespace fl {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Lines of a replacement that are written at a time.
+constexpr std::size_t kWritten_bytes = 64 << 10;
 
 /// Numbers that are not finite become null as well: JSON has none.
 Json optional_number(const std::optional<double>& value) {
@@ -50,10 +53,24 @@ Result<void> MetricsFile::append(const VersionRecord& version) const {
   return {};
 }
 
-Result<void> MetricsFile::replace(std::span<const VersionRecord> versions) const {
-  auto text = std::string();
-  for (const auto& version : versions) text += metrics_line(version) + "\n";
-  return write_atomically(file_, text);
+Result<MetricsFile::Replacement> MetricsFile::replace() const {
+  auto file = AtomicFile::create(file_);
+  if (!file) return tl::unexpected(file.error());
+  return Replacement(std::move(*file));
+}
+
+Result<void> MetricsFile::Replacement::add(const VersionRecord& version) {
+  lines_ += metrics_line(version) + "\n";
+  return lines_.size() < kWritten_bytes ? Result<void>() : write();
+}
+
+Result<void> MetricsFile::Replacement::write() {
+  return file_.write(std::exchange(lines_, {}));
+}
+
+Result<void> MetricsFile::Replacement::commit() {
+  if (auto ok = write(); !ok) return ok;
+  return file_.commit();
 }
 
 }  // namespace fl

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
 #include <string>
 
 #include "actors/run_storage.hpp"
+#include "runtime/atomic_file.hpp"
 
 namespace fl {
 
@@ -16,10 +16,25 @@ std::string metrics_line(const VersionRecord& version);
 /// Appends line by line, each in one write; or replaces the whole atomically.
 class MetricsFile {
  public:
+  /// A file in the making, in place of the one there is; a month of versions is never in memory at once.
+  class Replacement {
+   public:
+    Result<void> add(const VersionRecord& version);
+    Result<void> commit();
+
+   private:
+    friend class MetricsFile;
+    explicit Replacement(AtomicFile file) : file_(std::move(file)) {}
+    Result<void> write();
+
+    AtomicFile file_;
+    std::string lines_;  ///< not written yet
+  };
+
   explicit MetricsFile(std::filesystem::path file) : file_(std::move(file)) {}
 
   Result<void> append(const VersionRecord& version) const;
-  Result<void> replace(std::span<const VersionRecord> versions) const;
+  Result<Replacement> replace() const;
 
  private:
   std::filesystem::path file_;

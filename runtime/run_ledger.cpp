@@ -82,6 +82,7 @@ Result<void> RunLedger::begin(SqliteDatabase& database) {
                          [&](const SqlRow& row) { kept[row.count(0)] = row.count(1); });
   if (!ok) return ok;
   for (const auto& [number, bytes] : kept) kept_bytes_ += bytes;
+  if (!kept.empty()) counted_ = kept.rbegin()->first;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
     // Bytes whose decision was not committed, or that were covered before the crash.
     if (const auto number = number_of(entry.path()); number == 0 || kept.contains(number)) continue;
@@ -90,10 +91,17 @@ Result<void> RunLedger::begin(SqliteDatabase& database) {
   return {};
 }
 
+/// A commit may be repeated.
+std::uint64_t RunLedger::new_bytes(const LedgerBatch& batch) const {
+  auto bytes = std::uint64_t{0};
+  for (const auto& update : batch.accepted)
+    if (update.number > counted_) bytes += update.blob->size();
+  return bytes;
+}
+
 Result<void> RunLedger::keep_files(const LedgerBatch& batch) {
   if (!options_.keep_updates || batch.accepted.empty()) return {};
-  auto bytes = kept_bytes_;
-  for (const auto& update : batch.accepted) bytes += update.blob->size();
+  const auto bytes = kept_bytes_ + new_bytes(batch);
   if (options_.max_bytes > 0 && bytes > options_.max_bytes)
     return fail(ec::store_full,
                 "kept updates would take " + std::to_string(bytes) +
@@ -140,7 +148,8 @@ Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batc
 
 void RunLedger::count(const LedgerBatch& batch) {
   if (!options_.keep_updates) return;
-  for (const auto& update : batch.accepted) kept_bytes_ += update.blob->size();
+  kept_bytes_ += new_bytes(batch);
+  if (!batch.accepted.empty()) counted_ = std::max(counted_, batch.accepted.back().number);
 }
 
 Result<void> RunLedger::read(SqliteDatabase& database, Version after, const LedgerReader& reader) const {

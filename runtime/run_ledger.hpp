@@ -49,9 +49,12 @@ class RunLedger {
   std::filesystem::path file_of(std::uint64_t number) const;
 
  private:
+  std::uint64_t new_bytes(const LedgerBatch& batch) const;
+
   std::filesystem::path folder_;
   LedgerOptions options_;
   std::uint64_t kept_bytes_ = 0;
+  std::uint64_t counted_ = 0;  ///< number of the newest update in `kept_bytes_`
 };
 
 }  // namespace fl

@@ -11,6 +11,9 @@ namespace fl {
 
 namespace {
 
+/// Lives of the scheduler that are on disk before they are lived: it can be restarted while the disk is full.
+constexpr Epoch kEpochsAtOnce = 100;
+
 std::string new_run_id() {
   auto entropy = std::random_device();
   auto id = std::string();
@@ -48,7 +51,24 @@ Result<std::shared_ptr<RunStore>> RunStore::open(const std::filesystem::path& fo
   return store;
 }
 
+/// Without the ledger, updates that no snapshot covers would be lost.
+Result<void> RunStore::check_durability() {
+  if (keeps_updates()) return {};
+  auto uncovered = std::uint64_t{0};
+  auto ok = database_.run(
+      "SELECT count(*) FROM updates WHERE number > coalesce((SELECT updates_accepted FROM snapshots ORDER BY "
+      "version DESC LIMIT 1), 0)",
+      {}, [&](const SqlRow& row) { uncovered = row.count(0); });
+  if (!ok || uncovered == 0) return ok;
+  return fail(ec::run_folder_refused,
+              std::to_string(uncovered) +
+                  " accepted updates of this run are in its ledger, but in no snapshot yet; with "
+                  "store.durability = \"snapshot\" they would be lost. Resume it with store.durability = "
+                  "\"update\"; once it was stopped in order (fl_actor_node stop), the other may be chosen");
+}
+
 Result<void> RunStore::begin() {
+  if (auto ok = check_durability(); !ok) return ok;
   auto error = std::error_code();
   std::filesystem::create_directories(spool_, error);
   if (error) return fail(ec::io_failed, "cannot create " + spool_.string() + ": " + error.message());
@@ -88,13 +108,17 @@ Result<void> RunStore::set_state(RunState state) {
 
 Result<Epoch> RunStore::next_epoch() {
   const auto lock = std::lock_guard(mutex_);
-  auto epoch = Epoch{0};
-  auto ok = database_.durable_transaction([&] {
-    return database_.run("UPDATE run SET epoch = epoch + 1 RETURNING epoch", {},
-                         [&](const SqlRow& row) { epoch = static_cast<Epoch>(row.integer(0)); });
-  });
-  if (!ok) return tl::unexpected(ok.error());
-  return epoch;
+  if (next_epoch_ == 0 || next_epoch_ + kEpochsAtOnce / 2 > last_epoch_) {
+    auto taken = Epoch{0};
+    auto ok = database_.durable_transaction([&] {
+      return database_.run("UPDATE run SET epoch = epoch + ? RETURNING epoch", {std::int64_t{kEpochsAtOnce}},
+                           [&](const SqlRow& row) { taken = static_cast<Epoch>(row.integer(0)); });
+    });
+    if (!ok && (next_epoch_ == 0 || next_epoch_ > last_epoch_)) return tl::unexpected(ok.error());
+    if (next_epoch_ == 0) next_epoch_ = taken - kEpochsAtOnce + 1;
+    if (ok) last_epoch_ = taken;
+  }
+  return next_epoch_++;
 }
 
 // -- Clients --------------------------------------------------------------------------------------
@@ -291,7 +315,15 @@ Result<std::vector<Task>> RunStore::open_leases() {
 
 Result<void> RunStore::save_version(const VersionRecord& version) {
   const auto lock = std::lock_guard(mutex_);
-  return insert_version(database_, version);
+  auto known = false;
+  const auto ok = database_.transaction([&]() -> Result<void> {
+    // It may have been made again from the ledger before it was told: what is told now is the whole of it.
+    auto removed = database_.run("DELETE FROM versions WHERE version = ? RETURNING version",
+                                 {signed_of(version.version)}, [&](const SqlRow&) { known = true; });
+    return removed ? insert_version(database_, version) : removed;
+  });
+  if (ok && known) lines_missing_ = true;
+  return ok;
 }
 
 Result<void> RunStore::complete_version(Version version, const std::optional<Evaluation>& evaluation) {
@@ -312,12 +344,7 @@ Result<void> RunStore::complete_version(Version version, const std::optional<Eva
   if (!completed && !lines_missing_) return {};
   // The row comes first: a crash between the two, or a full disk, costs a line until the next one is written,
   // never doubles one.
-  if (!lines_missing_)
-    ok = metrics_.append(*completed);
-  else if (const auto all = select_versions(database_, "WHERE complete = 1 ORDER BY version"); all)
-    ok = metrics_.replace(*all);
-  else
-    ok = tl::unexpected(all.error());
+  ok = lines_missing_ ? rewrite_metrics() : metrics_.append(*completed);
   lines_missing_ = !ok;
   return ok;
 }
@@ -355,10 +382,23 @@ Result<RunTotals> RunStore::roll_back(Version version) {
   });
   if (done && !keeps_updates()) done = snapshots_.remove_above(version);
   if (!done) return tl::unexpected(done.error());
-  const auto left = select_versions(database_, "ORDER BY version");
-  if (!left) return tl::unexpected(left.error());
-  if (auto ok = metrics_.replace(*left); !ok) return tl::unexpected(ok.error());
-  return left->empty() ? RunTotals() : left->back().totals;
+  if (auto ok = rewrite_metrics(); !ok) return tl::unexpected(ok.error());
+  const auto last = newest_version(database_);
+  if (!last) return tl::unexpected(last.error());
+  return *last ? (*last)->totals : RunTotals();
+}
+
+/// From all versions that are complete.
+Result<void> RunStore::rewrite_metrics() {
+  auto lines = metrics_.replace();
+  if (!lines) return tl::unexpected(lines.error());
+  auto written = Result<void>();
+  const auto read =
+      for_each_version(database_, "WHERE complete = 1 ORDER BY version", [&](const auto& version) {
+        if (written) written = lines->add(version);
+      });
+  if (!read) return read;
+  return written ? lines->commit() : written;
 }
 
 Result<std::optional<VersionRecord>> RunStore::last_version() {

@@ -97,6 +97,8 @@ class RunStore final : public RunStorage {
   Result<void> forget_above(Version version);
   void clean_spool(bool at_start);
   Result<void> add_unsaved_versions();
+  Result<void> rewrite_metrics();
+  Result<void> check_durability();
 
   std::mutex mutex_;  ///< of the database and metrics.jsonl; taken after the other where both are
   SqliteDatabase database_;
@@ -107,6 +109,8 @@ class RunStore final : public RunStorage {
   RunLedger ledger_;
   std::filesystem::path spool_;
   std::string run_id_;
+  Epoch next_epoch_ = 0;  ///< 0: none was asked for yet
+  Epoch last_epoch_ = 0;  ///< of those that are taken
 };
 
 }  // namespace fl

@@ -172,10 +172,15 @@ VersionRecord version_of_row(const SqlRow& row) {
   return version;
 }
 
+Result<void> for_each_version(SqliteDatabase& database, const std::string& rest,
+                              const std::function<void(const VersionRecord&)>& take) {
+  return database.run("SELECT " + std::string(kVersionColumns) + " FROM versions " + rest, {},
+                      [&](const SqlRow& row) { take(version_of_row(row)); });
+}
+
 Result<std::vector<VersionRecord>> select_versions(SqliteDatabase& database, const std::string& rest) {
   auto versions = std::vector<VersionRecord>();
-  auto ok = database.run("SELECT " + std::string(kVersionColumns) + " FROM versions " + rest, {},
-                         [&](const SqlRow& row) { versions.push_back(version_of_row(row)); });
+  auto ok = for_each_version(database, rest, [&](const auto& version) { versions.push_back(version); });
   if (!ok) return tl::unexpected(ok.error());
   return versions;
 }

@@ -25,7 +25,11 @@ inline constexpr const char* kVersionColumns =
 
 VersionRecord version_of_row(const SqlRow& row);
 
-/// The versions that `SELECT … FROM versions <rest>` gives.
+/// Calls `take` with each version that `SELECT … FROM versions <rest>` gives.
+Result<void> for_each_version(SqliteDatabase& database, const std::string& rest,
+                              const std::function<void(const VersionRecord&)>& take);
+
+/// The same, all at once.
 Result<std::vector<VersionRecord>> select_versions(SqliteDatabase& database, const std::string& rest);
 Result<std::optional<VersionRecord>> newest_version(SqliteDatabase& database);
 std::optional<double> best_accuracy_in(SqliteDatabase& database);

@@ -152,3 +152,18 @@ TEST_CASE("whichever write finds the disk full, what was acknowledged stays, and
   }
   CHECK(failures > 40);
 }
+
+TEST_CASE("a scheduler can be restarted while the disk is full") {
+  const auto folder = TemporaryFolder();
+  auto store = open(folder.path()).value();
+  auto last = *store->next_epoch();
+  fl::set_durable_step_hook_with_sqlite(
+      [](std::string_view, const std::filesystem::path&) -> fl::Result<void> {
+        return fl::fail(fl::ec::store_full, "no room");
+      });
+  CHECK_FALSE(store->set_state(fl::RunState::stopped).has_value());
+  for (auto life = 0; life < 99; ++life) CHECK(store->next_epoch() == ++last);
+  CHECK_FALSE(store->next_epoch().has_value());
+  fl::set_durable_step_hook_with_sqlite({});
+  CHECK(store->next_epoch() == ++last);
+}

@@ -115,6 +115,53 @@ TEST_CASE("an update received into a file is moved, not copied") {
   CHECK(read(*store, 0) == "u1 ");
 }
 
+TEST_CASE("another update's bytes under the same name are never taken for those of an update") {
+  const auto folder = fl::test::TemporaryFolder();
+  auto store = open(folder);
+  const auto received = [&](std::uint8_t content) {
+    auto sink =
+        fl::FileSink::open_named(folder / "spool" / ("task-" + std::to_string(content) + ".part"), 100);
+    REQUIRE(sink.has_value());
+    REQUIRE(sink->write(0, std::vector<std::byte>(100, std::byte{content})).has_value());
+    return fl::ByteSourcePtr(std::move(*sink).finish());
+  };
+  const auto first = received(1);
+  const auto second = received(2);
+  // A commit that failed after its files were moved; then the two are decided on in the other order.
+  for (const auto& [number, source] : {std::pair(1, second), std::pair(2, first)}) {
+    const auto file = std::dynamic_pointer_cast<const fl::FileSource>(source);
+    REQUIRE(
+        file->keep_as(folder / "updates" / ("000000000" + std::to_string(number) + ".update")).has_value());
+  }
+  auto decided = batch(1, 2);
+  decided.accepted[0].blob = first;
+  decided.accepted[1].blob = second;
+  REQUIRE(store->commit(decided).has_value());
+  CHECK(read(*store, 0) == "u1 u2 c1 ");
+}
+
+TEST_CASE("without the ledger a run is not gone on with while updates are in nothing else") {
+  const auto folder = fl::test::TemporaryFolder();
+  const auto without_ledger = [&] {
+    return fl::RunStore::open(folder.path(), {{"small", "fedavg_async", 5}, 2, {false, false, 0}});
+  };
+  auto store = open(folder);
+  REQUIRE(store->save_snapshot(full_state(1), 1).has_value());
+  const auto covered = full_state(1).updates_accepted;
+  REQUIRE(store->commit(batch(covered + 1, covered + 2)).has_value());
+  store = nullptr;
+  const auto refused = without_ledger();
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == fl::ec::run_folder_refused);
+  CHECK(refused.error().text.find("2 accepted updates") != std::string::npos);
+  store = open(folder);
+  auto all = full_state(2);
+  all.updates_accepted = covered + 2;
+  REQUIRE(store->save_snapshot(all, 1).has_value());
+  store = nullptr;
+  CHECK(without_ledger().has_value());
+}
+
 TEST_CASE("what kept snapshots cover is removed; what a crash left without a decision too") {
   const auto folder = fl::test::TemporaryFolder();
   auto store = open(folder);
@@ -149,6 +196,7 @@ TEST_CASE("store.max_bytes refuses a batch as a whole") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == fl::ec::store_full);
   CHECK(read(*store, 0) == "u1 u2 c1 ");
+  CHECK(store->commit(batch(1, 2)).has_value());  // which is no more than there was
   for (const auto version : {1, 2}) REQUIRE(store->save_snapshot(full_state(version), 1).has_value());
   CHECK(store->commit(batch(3, 3)).has_value());
 }
