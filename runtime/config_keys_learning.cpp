@@ -79,11 +79,6 @@ std::vector<ConfigKey> strategy_keys() {
           .says("Distinct clients whose updates make a version, for fedavg_async and fedbuff. 0: a quarter "
                 "of the connected "
                 "clients, at least 1 (fedbuff: 10)."),
-      following_key("strategy.server_learning_rate", FL_CONFIG_MEMBER(given.server_learning_rate),
-                    FL_CONFIG_MEMBER(strategy.server_learning_rate),
-                    "1; with a server optimiser 0.1, with yogi 0.01")
-          .in(above(0))
-          .says("Step size of the server: how much of the averaged update is applied."),
       key("strategy.mixing", FL_CONFIG_MEMBER(strategy.mixing))
           .in(above_to(0, 1))
           .says("α of fedasync and fedasync_delta: the share of a fresh update."),
@@ -106,14 +101,23 @@ std::vector<ConfigKey> strategy_keys() {
           .one_of({"none", "momentum", "adagrad", "adam", "yogi"})
           .makes_the_run()
           .says("What turns the averaged update into a step (FedOpt)."),
+      following_key("strategy.server_learning_rate", FL_CONFIG_MEMBER(given.server_learning_rate),
+                    FL_CONFIG_MEMBER(strategy.server_learning_rate),
+                    "1; with a server optimiser 0.1, with yogi 0.01")
+          .in(above(0))
+          .makes_the_run()
+          .says("Step size of the server: how much of the averaged update is applied."),
       key("strategy.beta1", FL_CONFIG_MEMBER(server_optimizer.beta1))
           .in(from_below(0, 1))
+          .makes_the_run()
           .says("Decay of the server optimiser's first moment."),
       key("strategy.beta2", FL_CONFIG_MEMBER(server_optimizer.beta2))
           .in(from_below(0, 1))
+          .makes_the_run()
           .says("Decay of the second moment, for adam and yogi."),
       key("strategy.epsilon", FL_CONFIG_MEMBER(server_optimizer.epsilon))
           .in(above(0))
+          .makes_the_run()
           .says("Keeps adagrad, adam and yogi from dividing by nothing."),
   };
 }
