@@ -41,22 +41,23 @@ void SupervisorState::on_down(const caf::down_msg& down) {
   if (found == children.end()) return;
   found->actor = nullptr;
   if (peers.metrics && peers.metrics.address() == down.source) metrics_down = true;
-  if (stopping) {
+  if (stopping)
     stop_next();
-    return;
-  }
-  if (ended_normally(down.reason)) return;
-  const auto why = from_caf(down.reason).text;
-  const auto wait = found->policy.crashed(self->clock().now());
+  else if (!ended_normally(down.reason))
+    on_crash(*found, from_caf(down.reason).text);
+}
+
+void SupervisorState::on_crash(Child& child, const std::string& why) {
+  const auto wait = child.policy.crashed(self->clock().now());
   if (!wait) {
-    const auto reason = found->spec.id + " crashed more than " + std::to_string(options.max_restarts) +
+    const auto reason = child.spec.id + " crashed more than " + std::to_string(options.max_restarts) +
                         " times within " + seconds_text(options.period) + "; the last time: " + why;
     spdlog::error("{}", reason);
     caf::anon_send(peers.node, lost_atom_v, reason);
     return;
   }
-  spdlog::warn("{} crashed ({}); restarting it in {} ms", found->spec.id, why, wait->count());
-  self->delayed_send(self, *wait, restart_atom_v, found->spec.id);
+  spdlog::warn("{} crashed ({}); restarting it in {} ms", child.spec.id, why, wait->count());
+  self->delayed_send(self, *wait, restart_atom_v, child.spec.id);
 }
 
 void SupervisorState::restart(const std::string& id) {
@@ -65,7 +66,13 @@ void SupervisorState::restart(const std::string& id) {
       std::find_if(children.begin(), children.end(), [&](const auto& child) { return child.spec.id == id; });
   if (found == children.end() || found->actor) return;
   const auto metrics_before = peers.metrics;
-  start(*found);
+  try {
+    start(*found);
+  } catch (const std::exception& error) {
+    // A port that is taken, say: like a crash, for what is not there now may be in a moment.
+    on_crash(*found, error.what());
+    return;
+  }
   if (peers.metrics != metrics_before) metrics_down = false;
   wire_all();
   untold.push_back(id);

@@ -41,6 +41,7 @@ struct SupervisorState {
   void start(Child& child);
   void wire_all();
   void on_down(const caf::down_msg& down);
+  void on_crash(Child& child, const std::string& why);
   void restart(const std::string& id);
   void stop_next();
 };

@@ -38,17 +38,21 @@ void NodeInbox::take_news(std::chrono::milliseconds time) {
         std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()),
         std::chrono::milliseconds(0));
     auto heard = true;
-    self_->receive([&](wire_atom, const PeersPtr& peers) { peers_ = peers; },
-                   [&](over_atom, const std::string& reason) {
-                     if (!end_) end_ = RunEnd{RunEnd::Kind::goal, reason};
-                   },
-                   [&](stop_atom) {
-                     if (!end_) end_ = RunEnd{RunEnd::Kind::stopped, "stopped on request"};
-                   },
-                   [&](lost_atom, const std::string& reason) {
-                     end_ = RunEnd{RunEnd::Kind::failed, reason};
-                   },
-                   caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
+    self_->receive(
+        [&](wire_atom, const PeersPtr& peers) {
+          peers_ = peers;
+          if (tell_) tell_(*peers_);
+        },
+        [&](over_atom, const std::string& reason) {
+          if (!end_) end_ = RunEnd{RunEnd::Kind::goal, reason};
+        },
+        [&](stop_atom) {
+          if (!end_) end_ = RunEnd{RunEnd::Kind::stopped, "stopped on request"};
+        },
+        [&](lost_atom, const std::string& reason) {
+          end_ = RunEnd{RunEnd::Kind::failed, reason};
+        },
+        caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
     if (heard) first = true;
     if (reload_ && take_reload_request()) reload_();
     if (interrupted() && !end_) end_ = RunEnd{RunEnd::Kind::interrupted, "interrupted by a signal"};

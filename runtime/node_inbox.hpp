@@ -40,6 +40,9 @@ class NodeInbox {
   /// What to do at SIGHUP, when it is watched.
   void on_reload(std::function<void()> reload) { reload_ = std::move(reload); }
 
+  /// What to do whenever there are new handles.
+  void on_peers(std::function<void(const Peers&)> tell) { tell_ = std::move(tell); }
+
   void stop(const supervisor_actor& supervisor);
 
   /// Newest handles; the supervisor sends new ones after each restart.
@@ -75,6 +78,7 @@ class NodeInbox {
   PeersPtr peers_;
   std::optional<RunEnd> end_;
   std::function<void()> reload_;
+  std::function<void(const Peers&)> tell_;
 };
 
 }  // namespace fl

@@ -241,6 +241,8 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
       allowed->set(*list);
       if (inbox.has_peers()) caf::anon_send(inbox.peers().gateway, *list);
     });
+    // A gateway that was being restarted meanwhile may have begun with the list before.
+    inbox.on_peers([allowed](const Peers& newest) { caf::anon_send(newest.gateway, allowed->get()); });
   }
   auto children = server_children(setup, plan, allowed, [resumed_from](Version version) {
     auto none = std::int64_t{-1};
