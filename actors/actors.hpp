@@ -318,10 +318,12 @@ using metrics_actor = caf::typed_actor<
 using local_client_actor = client_actor::extend<
     /// What it has done so far.
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
-    /// To itself: the pause before the next attempt to connect, or to deliver, is over.
-    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom>,
-    /// To itself: in this life of the connection, the receipt of this task may be late.
-    caf::reacts_to<receipt_atom, std::uint64_t, TaskId>,
+    /// To itself: the pause before the next attempt to connect is over; to deliver, after this attempt; to
+    /// ask for work, after this question.
+    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom, std::uint64_t>,
+    caf::reacts_to<nudge_atom, std::uint64_t>,
+    /// To itself: the receipt that this attempt to deliver waits for is late.
+    caf::reacts_to<receipt_atom, std::uint64_t>,
     /// New handles of the other actors.
     caf::reacts_to<wire_atom, PeersPtr>>;
 

@@ -18,6 +18,9 @@ UpdateFacts facts_of(const UpdateInfo& info) {
 /// Versions that may wait for the disk; updates for more are not decided on until it is done.
 constexpr std::size_t kMaxUnpublished = 2;
 
+/// Decisions that may wait for room on the disk without anybody waiting for them.
+constexpr std::size_t kMaxUnsavedRecords = 10'000;
+
 /// Before a save that found no room is tried again.
 constexpr auto kRetrySave = std::chrono::seconds(1);
 
@@ -92,7 +95,7 @@ void AggregatorState::restore() {
               return;
             }
             for (const auto& update : recovered->newest_accepted) {
-              answered[update.client] = {update.task, ec::none, {}, update.staleness, update.weight};
+              answered[update.client] = {{update.task, ec::none, {}, update.staleness, update.weight}, 0};
               done[update.owner] = update.work;
             }
             begin(std::move(*restored), recovered->snapshot.next_task, true);
@@ -111,6 +114,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   published.emplace(options.transfer_folder, options.models_in_memory);
   next_task = next;
   if (is_synchronous(options.strategy.name)) aggregation->discard_buffer();  // its cohort begins anew
+  committed = aggregation->updates_accepted();
   model = published->publish(aggregation->version(), aggregation->model());
   goal = buffer_goal(options.strategy, live);
   self->send(peers->metrics, restore_atom_v, aggregation->version(), true);
@@ -152,11 +156,29 @@ void AggregatorState::decide_waiting() {
     arrivals.pop_front();
     decide(update, std::move(promise));
   }
-  if (options.durable_updates && aggregation) save();
+  // While there is no room the next attempt has its time; not every update that comes is one.
+  if (options.durable_updates && aggregation && !no_room) save();
+}
+
+/// Whether this update was folded before, or waits for its turn: a client sends one again when its connection
+/// ended between its update and our receipt. Then `promise` is taken, and kept like the first one.
+bool AggregatorState::recognise(ClientId client, TaskId task, ReceiptPromise& promise) {
+  if (!options.durable_updates && is_synchronous(options.strategy.name)) return false;
+  if (const auto last = answered.find(client); last != answered.end() && last->second.receipt.task == task) {
+    acknowledge(std::move(promise), last->second);
+    return true;
+  }
+  for (auto& [work, slot] : slots) {
+    if (!slot.waiting || slot.waiting->info.client != client || slot.waiting->info.task != task) continue;
+    slot.promise = std::move(promise);
+    return true;
+  }
+  return false;
 }
 
 void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promise) {
   const auto task = update->info.task;
+  if (recognise(update->info.client, task, promise)) return;
   if (over) {
     promise.deliver(refuse(*update, {ec::run_over, *over}));
     return;
@@ -171,16 +193,10 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     lose(update->work);  // a cohort does not wait for it
     return;
   }
-  const auto receipt = Receipt{task, ec::none, {}, weight->staleness, weight->fold};
   if (!is_synchronous(options.strategy.name)) {
-    // A client's tasks rise. It answers one twice when its connection ended between its update and our
-    // receipt.
+    // A client's tasks rise.
     const auto last = answered.find(update->info.client);
-    if (last != answered.end() && task == last->second.task) {
-      acknowledge(std::move(promise), last->second);
-      return;
-    }
-    if (last != answered.end() && task < last->second.task) {
+    if (last != answered.end() && task < last->second.receipt.task) {
       promise.deliver(
           refuse(*update, {ec::duplicate_update, "a later task of the client was answered before"}));
       return;
@@ -194,14 +210,15 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
       promise.deliver(refuse(*update, ok.error()));
       return;
     }
-    answered[update->info.client] = receipt;
+    const auto answer = answer_of(*update, *weight);
+    answered[update->info.client] = answer;
     done[update->owner] = update->work;
     tell_wanted();
     self->send(peers->scheduler, settle_atom_v, update->info.client, task);
     // A receipt that waits for the disk is to go with the save that a full buffer begins.
-    if (options.durable_updates) unheard.push_back({std::move(promise), receipt});
+    if (options.durable_updates) acknowledge(std::move(promise), answer);
     close_if_full();
-    if (!options.durable_updates) promise.deliver(receipt);
+    if (!options.durable_updates) promise.deliver(answer.receipt);
     return;
   }
   if (spare.contains(update->work)) {
@@ -225,7 +242,7 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
   if (options.durable_updates)
     slot.promise = std::move(promise);
   else
-    promise.deliver(receipt);
+    promise.deliver(answer_of(*update, *weight).receipt);
   if (++taken == cohort->wanted) settle_the_rest();
   fold_in_turn();
 }
@@ -240,12 +257,17 @@ void AggregatorState::settle_the_rest() {
     }
 }
 
-/// Tells the client at once, or when the decision is on disk.
-void AggregatorState::acknowledge(ReceiptPromise promise, Receipt receipt) {
-  if (options.durable_updates && !unsaved.accepted.empty())
-    unheard.push_back({std::move(promise), std::move(receipt)});
+/// Tells the client at once, or when the update is on disk.
+void AggregatorState::acknowledge(ReceiptPromise promise, const Answer& answer) {
+  if (options.durable_updates && answer.number > committed)
+    unheard.push_back({std::move(promise), answer});
   else
-    promise.deliver(std::move(receipt));
+    promise.deliver(answer.receipt);
+}
+
+/// To the update that was folded last.
+AggregatorState::Answer AggregatorState::answer_of(const ValidUpdate& update, const Weight& weight) const {
+  return {{update.info.task, ec::none, {}, weight.staleness, weight.fold}, aggregation->updates_accepted()};
 }
 
 Receipt AggregatorState::refuse(const ValidUpdate& update, const Error& error) {
@@ -307,10 +329,9 @@ void AggregatorState::fold_in_turn() {
     auto& slot = slots[cohort->tasks[turn]];
     if (slot.waiting) {
       if (auto ok = fold(*slot.waiting, slot.weight); ok) {
-        const auto& info = slot.waiting->info;
-        const auto receipt = Receipt{info.task, ec::none, {}, slot.weight.staleness, slot.weight.fold};
-        answered[info.client] = receipt;
-        if (slot.promise.pending()) acknowledge(slot.promise, receipt);
+        const auto answer = answer_of(*slot.waiting, slot.weight);
+        answered[slot.waiting->info.client] = answer;
+        if (slot.promise.pending()) acknowledge(slot.promise, answer);
       } else {
         spdlog::error("task {} cannot be folded: {}", slot.waiting->info.task, to_string(ok.error()));
         auto refused = refuse(*slot.waiting, ok.error());
@@ -401,11 +422,15 @@ void AggregatorState::forget_cohort(const Error& reason) {
   slots.clear();
   if (!options.durable_updates) return;
   unsaved.accepted.resize(unsaved.accepted.size() - discarded);
-  while (discarded > 0 && unheard.size() > saving_unheard) {
-    auto& last = unheard.back();
-    last.promise.deliver(Receipt{last.receipt.task, reason.code, reason.text, 0, 0});
-    unheard.pop_back();
-  }
+  const auto gone = [newest = aggregation->updates_accepted()](const Answer& answer) {
+    return answer.number > newest;
+  };
+  std::erase_if(answered, [&](const auto& entry) { return gone(entry.second); });
+  const auto refused = std::stable_partition(unheard.begin(), unheard.end(),
+                                             [&](const auto& one) { return !gone(one.answer); });
+  for (auto one = refused; one != unheard.end(); ++one)
+    one->promise.deliver(Receipt{one->answer.receipt.task, reason.code, reason.text, 0, 0});
+  unheard.erase(refused, unheard.end());
 }
 
 // -- ending -------------------------------------------------------------------------------------------------
@@ -459,7 +484,6 @@ void AggregatorState::save() {
   if (std::exchange(snapshot_due, false))
     request.snapshot =
         std::make_shared<const StoredSnapshot>(StoredSnapshot{aggregation->state(), next_task});
-  saving_unheard = unheard.size();
   saving = std::make_shared<const SaveRequest>(std::move(request));
   self->request(peers->checkpointer, caf::infinite, save_atom_v, saving)
       .then([this](Version version) { on_saved(version); },
@@ -481,8 +505,9 @@ void AggregatorState::on_saved(const Result<Version>& result) {
       auto put_off = UpdateRecord();
       put_off.decision = ec::store_full;
       self->send(peers->metrics, std::make_shared<const UpdateRecord>(put_off));
-      self->delayed_send(self, kRetrySave, save_atom_v);
+      if (!std::exchange(retrying, true)) self->delayed_send(self, kRetrySave, save_atom_v);
     }
+    forget_records();
     return;
   }
   no_room.reset();
@@ -490,13 +515,23 @@ void AggregatorState::on_saved(const Result<Version>& result) {
   drop_first(unsaved.accepted, request->batch.accepted.size());
   drop_first(unsaved.closings, request->batch.closings.size());
   drop_first(unsaved.refused, request->batch.refused.size());
-  const auto heard = unsaved.accepted.empty() ? unheard.size() : saving_unheard;
-  for (auto i = std::size_t{0}; i < heard; ++i) unheard[i].promise.deliver(unheard[i].receipt);
-  drop_first(unheard, heard);
+  if (!request->batch.accepted.empty()) committed = request->batch.accepted.back().number;
+  const auto heard = std::stable_partition(unheard.begin(), unheard.end(),
+                                           [this](const auto& one) { return one.answer.number > committed; });
+  for (auto one = heard; one != unheard.end(); ++one) one->promise.deliver(one->answer.receipt);
+  unheard.erase(heard, unheard.end());
   if (options.durable_updates) announce(request->batch);
-  saving_unheard = 0;
   decide_waiting();
   if (snapshot_due || stopped.pending()) save();
+}
+
+/// Of what is recorded for reading only, the oldest is given up where the disk has no room for long.
+void AggregatorState::forget_records() {
+  const auto forget = [](auto& records) {
+    if (records.size() > kMaxUnsavedRecords) drop_first(records, records.size() - kMaxUnsavedRecords);
+  };
+  forget(unsaved.refused);
+  if (!options.durable_updates) forget(unsaved.accepted);
 }
 
 aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<AggregatorState> self,
@@ -512,11 +547,14 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
       },
       [self](receipt_atom, ClientId client, TaskId task) -> caf::result<Receipt> {
         auto& state = self->state;
-        const auto found = state.answered.find(client);
-        if (found == state.answered.end() || found->second.task != task)
-          return Receipt{task, ec::unknown_lease, "the task is not leased to this client", 0, 0};
+        const auto undecided = std::ranges::any_of(state.arrivals, [&](const auto& arrival) {
+          return arrival.update->info.client == client && arrival.update->info.task == task;
+        });
+        if (!state.aggregation || undecided)
+          return to_caf({ec::unavailable, "the aggregator cannot say yet"});
         auto promise = self->make_response_promise<Receipt>();
-        state.acknowledge(promise, found->second);
+        if (!state.recognise(client, task, promise))
+          promise.deliver(Receipt{task, ec::unknown_lease, "the task is not leased to this client", 0, 0});
         return promise;
       },
       [self](cohort_atom, const CohortPtr& cohort) { self->state.open_cohort(cohort); },
@@ -554,7 +592,10 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
         const auto seconds = self->state.options.goals.max_seconds.count();
         self->state.end("run.max_seconds = " + std::to_string(static_cast<long>(seconds)) + " reached");
       },
-      [self](save_atom) { self->state.save(); },
+      [self](save_atom) {
+        self->state.retrying = false;
+        self->state.save();
+      },
       [self](wire_atom, const PeersPtr& peers) { self->state.on_wire(peers); },
   };
 }

@@ -56,10 +56,16 @@ struct AggregatorState {
     ReceiptPromise promise;
   };
 
-  /// A decision that its client has not heard, because it is not on disk yet.
+  /// What a client is told of an update that was folded.
+  struct Answer {
+    Receipt receipt;
+    std::uint64_t number = 0;  ///< of the update, in the order of folding; its place in the ledger
+  };
+
+  /// An answer that its client has not heard, because the update is not on disk yet.
   struct Acknowledgement {
     ReceiptPromise promise;
-    Receipt receipt;
+    Answer answer;
   };
 
   /// A version that the others have not heard of, for the same reason.
@@ -93,15 +99,16 @@ struct AggregatorState {
   std::set<TaskId> spare;        ///< tasks of the last cohort that were not needed
   Tally tally;
   std::deque<VersionRecordPtr> unrecorded;  ///< versions that metrics has not acknowledged
-  std::map<ClientId, Receipt> answered;     ///< to the newest task of each client that was folded
-  std::map<ClientId, TaskId> done;      ///< the newest work of each client that was folded, by whoever did it
-  std::deque<Arrival> arrivals;         ///< not decided yet
-  LedgerBatch unsaved;                  ///< decisions that are not on disk, oldest first
-  std::deque<Acknowledgement> unheard;  ///< of those decisions
-  std::deque<NewVersion> unpublished;   ///< of those decisions
-  SaveRequestPtr saving;                ///< under way: the first of `unsaved`
-  std::size_t saving_unheard = 0;       ///< how many of `unheard` it makes durable
-  std::optional<Error> no_room;         ///< why the last save failed
+  std::map<ClientId, Answer> answered;      ///< to the newest task of each client that was folded
+  std::map<ClientId, TaskId> done;  ///< the newest work of each client that was folded, by whoever did it
+  std::deque<Arrival> arrivals;     ///< not decided yet
+  LedgerBatch unsaved;              ///< decisions that are not on disk, oldest first
+  std::uint64_t committed = 0;      ///< number of the newest update that is on disk
+  std::vector<Acknowledgement> unheard;  ///< of updates above it
+  std::deque<NewVersion> unpublished;    ///< of versions that are not on disk
+  SaveRequestPtr saving;                 ///< under way: the first of `unsaved`
+  std::optional<Error> no_room;          ///< why the last save failed
+  bool retrying = false;                 ///< a save that failed is tried again soon
   bool snapshot_due = false;
   std::optional<std::string> over;  ///< why the run ends
   caf::typed_response_promise<PublicationPtr> stopped;
@@ -116,7 +123,9 @@ struct AggregatorState {
   void submit(const ValidUpdatePtr& update, ReceiptPromise promise);
   void decide(const ValidUpdatePtr& update, ReceiptPromise promise);
   void decide_waiting();
-  void acknowledge(ReceiptPromise promise, Receipt receipt);
+  bool recognise(ClientId client, TaskId task, ReceiptPromise& promise);
+  void acknowledge(ReceiptPromise promise, const Answer& answer);
+  Answer answer_of(const ValidUpdate& update, const Weight& weight) const;
   Receipt refuse(const ValidUpdate& update, const Error& error);
   Result<void> fold(const ValidUpdate& update, const Weight& weight);
   void tell_wanted();
@@ -135,6 +144,7 @@ struct AggregatorState {
   void record(const VersionRecordPtr& version);
   void save();
   void on_saved(const Result<Version>& result);
+  void forget_records();
 };
 
 aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<AggregatorState> self,

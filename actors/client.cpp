@@ -35,6 +35,17 @@ void ClientState::ask_for_work() {
           });
 }
 
+/// There may be work.
+void ClientState::on_nudge() {
+  if (work == Work::asking) nudged = true;
+  if (connection == Connection::connected && ready && work == Work::idle) ask_for_work();
+}
+
+/// Unless another question is asked before.
+void ClientState::ask_later(std::chrono::milliseconds pause) {
+  self->delayed_send(self, pause, nudge_atom_v, asks);
+}
+
 void ClientState::on_assignment(const Assignment& answer) {
   const auto same_task =
       answer.kind == Assignment::Kind::task && answer.task.id == task.id && answer.task.epoch == task.epoch;
@@ -63,7 +74,7 @@ void ClientState::on_assignment(const Assignment& answer) {
       if (nudged)
         ask_for_work();
       else
-        self->delayed_send(self, std::chrono::milliseconds(answer.retry_after_ms), nudge_atom_v);
+        ask_later(std::chrono::milliseconds(answer.retry_after_ms));
       break;
   }
 }
@@ -222,15 +233,16 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
 // -- delivering ---------------------------------------------------------------------------------------------
 
 void ClientState::deliver() {
+  ++deliveries;
   if (options.in_process) {
     self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id,
                   task.epoch, update->blob)
         .then(
-            [this, now = life](const Receipt& receipt) {
-              if (now == life) on_receipt(receipt);
+            [this, now = deliveries](const Receipt& receipt) {
+              if (now == deliveries) on_receipt(receipt);
             },
-            [this, now = life](const caf::error& error) {
-              if (now == life) disconnect(from_caf(error));
+            [this, now = deliveries](const caf::error& error) {
+              if (now == deliveries) disconnect(from_caf(error));
             });
     return;
   }
@@ -239,22 +251,17 @@ void ClientState::deliver() {
   self->request(session, options.request_timeout,
                 UploadOffer{task.id, task.epoch, update->blob->size(), hash})
       .then(
-          [this, now = life](std::uint64_t offset) {
-            if (now != life || work != Work::delivering) return;
+          [this, now = deliveries](std::uint64_t offset) {
+            if (now != deliveries || work != Work::delivering) return;
             upload_offset = std::min(offset, update->blob->size());
             if (upload_offset == update->blob->size())
               commit();
             else
               send_more();
           },
-          [this, now = life](const caf::error& error) {
-            if (now != life || work != Work::delivering) return;
+          [this, now = deliveries](const caf::error& error) {
             const auto reason = from_caf(error);
-            if (reason.code == ec::unreachable || reason.code == ec::unavailable ||
-                reason.code == ec::internal)
-              disconnect(reason);
-            else
-              on_receipt({task.id, reason.code, reason.text, 0, 0});
+            if (now == deliveries) on_delivery_failed(reason, is_offence(reason.code));
           });
 }
 
@@ -271,8 +278,8 @@ void ClientState::send_more() {
     uplink.sent(self->clock().now());
     self->request(session, options.request_timeout, std::move(chunk))
         .then(
-            [this, now = life, length, id = task.id](std::uint64_t received) {
-              if (now != life || work != Work::delivering || id != task.id) return;
+            [this, now = deliveries, length](std::uint64_t received) {
+              if (now != deliveries || work != Work::delivering) return;
               uplink.acknowledged(length, self->clock().now());
               tally.bytes_up += length;
               if (received == update->blob->size())
@@ -280,33 +287,38 @@ void ClientState::send_more() {
               else
                 send_more();
             },
-            [this, now = life, id = task.id](const caf::error& error) {
-              if (now != life || work != Work::delivering || id != task.id) return;
-              const auto reason = from_caf(error);
-              if (reason.code == ec::unknown_lease)
-                on_receipt({task.id, reason.code, reason.text, 0, 0});
-              else
-                disconnect(reason);
+            [this, now = deliveries](const caf::error& error) {
+              if (now == deliveries) on_delivery_failed(from_caf(error), false);
             });
   }
+}
+
+/// What is said of the update itself is its receipt; anything else is the server's or the connection's
+/// trouble, and the update is sent again.
+void ClientState::on_delivery_failed(const Error& reason, bool refused) {
+  if (work != Work::delivering) return;
+  if (refused || reason.code == ec::store_full || reason.code == ec::unknown_lease)
+    on_receipt({task.id, reason.code, reason.text, 0, 0});
+  else
+    disconnect(reason);
 }
 
 void ClientState::commit() {
   // Checking and folding may have to wait for other clients' updates, or for the server's disk: no timeout,
   // but a line in the log; the session's end is noticed.
-  self->delayed_send(self, kReceiptNotice, receipt_atom_v, life, task.id);
+  self->delayed_send(self, kReceiptNotice, receipt_atom_v, deliveries);
   self->request(session, caf::infinite, commit_atom_v, task.id)
       .then(
-          [this, now = life](const Receipt& receipt) {
-            if (now == life) on_receipt(receipt);
+          [this, now = deliveries](const Receipt& receipt) {
+            if (now == deliveries) on_receipt(receipt);
           },
-          [this, now = life](const caf::error& error) {
-            if (now == life) disconnect(from_caf(error));
+          [this, now = deliveries](const caf::error& error) {
+            if (now == deliveries) disconnect(from_caf(error));
           });
 }
 
-void ClientState::on_no_receipt_yet(std::uint64_t of_life, TaskId of) {
-  if (work != Work::delivering || of_life != life || of != task.id) return;
+void ClientState::on_no_receipt_yet(std::uint64_t delivery) {
+  if (work != Work::delivering || delivery != deliveries) return;
   tally.state = "waiting for the receipt of task " + std::to_string(task.id);
   spdlog::info(
       "{}: the update of task {} waits: the aggregator has it and has not decided on it for {} s "
@@ -320,7 +332,7 @@ void ClientState::on_receipt(const Receipt& receipt) {
     tally.state = "waiting until the server has room";
     if (failures == 0)
       spdlog::warn("{}: the update of task {} waits: {}", options.name, task.id, receipt.text);
-    self->delayed_send(self, pause_after(failures++), submit_atom_v);
+    self->delayed_send(self, pause_after(failures++), submit_atom_v, ++deliveries);
     return;
   }
   failures = 0;
@@ -347,6 +359,7 @@ void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
   work = Work::idle;
   update = nullptr;
+  ++deliveries;
 }
 
 void ClientState::abandon(const std::string& reason) {
@@ -360,7 +373,7 @@ void ClientState::abandon(const std::string& reason) {
 /// After a failure of our own: the next task may well fail too, so it is not asked for at once.
 void ClientState::give_up_for_a_while(const Error& reason) {
   abandon(to_string(reason));
-  self->delayed_send(self, pause_after(failures++), nudge_atom_v);
+  ask_later(pause_after(failures++));
 }
 
 local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,
@@ -382,18 +395,16 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
       state.disconnect({ec::unreachable, "the connection to the aggregator is lost"});
   });
   return {
-      [self](submit_atom) {
+      [self](submit_atom, std::uint64_t delivery) {
         auto& state = self->state;
-        if (state.work == ClientState::Work::delivering &&
+        if (state.work == ClientState::Work::delivering && delivery == state.deliveries &&
             state.connection == ClientState::Connection::connected)
           state.deliver();
       },
-      [self](receipt_atom, std::uint64_t life, TaskId task) { self->state.on_no_receipt_yet(life, task); },
-      [self](nudge_atom) {
-        auto& state = self->state;
-        if (state.work == ClientState::Work::asking) state.nudged = true;
-        const auto free = state.connection == ClientState::Connection::connected && state.ready;
-        if (free && state.work == ClientState::Work::idle) state.ask_for_work();
+      [self](receipt_atom, std::uint64_t delivery) { self->state.on_no_receipt_yet(delivery); },
+      [self](nudge_atom) { self->state.on_nudge(); },
+      [self](nudge_atom, std::uint64_t question) {
+        if (question == self->state.asks) self->state.on_nudge();
       },
       [self](revoke_atom, TaskId task, const std::string& reason) {
         auto& state = self->state;

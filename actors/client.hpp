@@ -64,6 +64,7 @@ struct ClientState {
   FlowControl download;
   FlowControl uplink;
   TrainedUpdatePtr update;          ///< finished, not yet acknowledged
+  std::uint64_t deliveries = 0;     ///< counts attempts to deliver, so that only the newest is answered
   std::uint64_t upload_offset = 0;  ///< bytes of it sent
   std::uint32_t failures = 0;       ///< tasks that could not be done, one after the other
   bool nudged = false;              ///< while asking
@@ -96,6 +97,8 @@ struct ClientState {
 
   // work
   void ask_for_work();
+  void on_nudge();
+  void ask_later(std::chrono::milliseconds pause);
   void on_assignment(const Assignment& answer);
   void begin(const Task& given);
   void fetch();
@@ -105,8 +108,9 @@ struct ClientState {
   void on_trained(const TrainedUpdatePtr& trained);
   void deliver();
   void send_more();
+  void on_delivery_failed(const Error& reason, bool refused);
   void commit();
-  void on_no_receipt_yet(std::uint64_t of_life, TaskId of);
+  void on_no_receipt_yet(std::uint64_t delivery);
   void on_receipt(const Receipt& receipt);
   void drop_task();
   void abandon(const std::string& reason);

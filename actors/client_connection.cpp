@@ -221,6 +221,7 @@ void ClientState::disconnect(const Error& reason) {
   const auto now = self->clock().now();
   if (!down_since) down_since = now;
   ++life;
+  ++deliveries;
   if (session) self->demonitor(session.address());
   if (gateway) self->demonitor(gateway.address());
   session = nullptr;

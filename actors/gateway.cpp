@@ -38,8 +38,7 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
           self->send(peers->scheduler, caf::leave_atom_v, id, to_string(error));
           self->send_exit(entry.session, caf::exit_reason::user_shutdown);
         }
-    if (const auto others = refusals.next(self->clock().now()))
-      spdlog::warn("the hello of {} is refused: {}{}", hello.name, to_string(error), *others);
+    log_refusal("the hello of " + hello.name + " is refused: " + to_string(error));
     return tl::unexpected(error);
   };
   if (auto ok = check_quarantine(*session.storage, hello.name); !ok) return refuse(ok.error());
@@ -59,6 +58,11 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
   return FloodGuard(kHellosPerSecond);
 }
 
+/// Who comes again and again does not fill the log.
+void GatewayState::log_refusal(const std::string& text) {
+  if (const auto others = refusals.next(self->clock().now())) spdlog::warn("{}{}", text, *others);
+}
+
 caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const caf::actor& client) {
   session.chaos->strike_next("gateway", "hello");
   if (!peers) return to_caf({ec::unavailable, "the server is starting"});
@@ -70,7 +74,7 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
          "a client's name has 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '.' or '-'; "
          "choose another with --name"});
   if (auto ok = admission.admit(hello.name, hello.proof, ends_of(client), self->clock().now()); !ok) {
-    spdlog::warn("{} is refused: {}", hello.name, ok.error().text);
+    log_refusal(hello.name + " is refused: " + ok.error().text);
     return to_caf(ok.error());
   }
   const auto hellos = check_conduct(hello, client);
@@ -159,7 +163,7 @@ gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayStat
         if (!state.peers) return to_caf({ec::unavailable, "the server is starting"});
         if (!owner) return to_caf(nobody());
         if (auto ok = state.admission.admit_owner(proof, state.ends_of(owner), self->clock().now()); !ok) {
-          spdlog::warn("somebody may not stop the run: {}", ok.error().text);
+          state.log_refusal("somebody may not stop the run: " + ok.error().text);
           return to_caf(ok.error());
         }
         caf::anon_send(self->state.peers->node, stop_atom_v);

@@ -33,6 +33,7 @@ struct GatewayState {
 
   caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
   Result<FloodGuard> check_conduct(const Hello& hello, const caf::actor& client);
+  void log_refusal(const std::string& text);
   void on_down(const caf::down_msg& down);
   void allow(const AllowListPtr& allowed);
   Admission::Ends ends_of(const caf::actor& client) const;

@@ -122,6 +122,8 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         return answers;
       },
       [self](caf::tick_atom) {
+        // One that an earlier one overtook is not to become a chain of its own.
+        if (self->state.tick_at && self->state.now() < *self->state.tick_at) return;
         self->state.tick_at.reset();
         self->state.book.tick(self->state.now());
         self->state.carry_out();

@@ -95,7 +95,7 @@ Result<void> Upload::add(const Chunk& chunk) {
     if (auto ok = sink->write(chunk.offset, bytes); !ok) return ok;
     if (to_be_kept_) sink->start_flush();
   } else {
-    std::memcpy(std::get<AlignedBuffer>(target_).data() + chunk.offset, bytes.data(), bytes.size());
+    std::ranges::copy(bytes, std::get<AlignedBuffer>(target_).data() + chunk.offset);
   }
   hash_.add(bytes);
   received_ += bytes.size();
@@ -153,7 +153,7 @@ Error SessionState::object(TaskId task, Error error) {
 void SessionState::punish(Error& error) {
   if (!strike(*options.storage, client_name, options.conduct, error)) return;
   spdlog::warn("{} is quarantined: {}", client_name, to_string(error));
-  if (upload) std::exchange(upload, std::nullopt).value().discard();
+  drop_upload();
   lease = nullptr;
   self->send(peers->scheduler, caf::leave_atom_v, client, "the client is quarantined: " + to_string(error));
   self->quit();
@@ -175,6 +175,12 @@ Result<void> SessionState::declare(const Ready& said) {
   }
   ready = said;
   return {};
+}
+
+/// Its bytes will not be asked for again.
+void SessionState::drop_upload() {
+  if (upload) std::move(*upload).discard();
+  upload.reset();
 }
 
 // -- Leases -------------------------------------------------------------------------------------------------
@@ -208,7 +214,7 @@ void SessionState::on_lease(const LeasePtr& given) {
   if (answer.kind == Assignment::Kind::task) {
     if (!lease || lease->assignment.task.id != answer.task.id ||
         lease->assignment.task.epoch != answer.task.epoch) {
-      if (upload) std::exchange(upload, std::nullopt).value().discard();
+      drop_upload();
       offered.reset();
       offers = 0;
       fetched_bytes = 0;
@@ -244,7 +250,7 @@ void SessionState::on_fetched() {
 
 void SessionState::give_up(TaskId task, const std::string& reason) {
   lease = nullptr;
-  if (upload) std::exchange(upload, std::nullopt).value().discard();
+  drop_upload();
   self->send(peers->scheduler, lost_atom_v, client, task, reason);
 }
 
@@ -294,7 +300,7 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   // The same offer again is no offence: there may have been no room for it.
   if (std::exchange(offered, offer.hash) != offer.hash && ++offers > kMaxOffers)
     return fail(ec::flood, "more than " + std::to_string(kMaxOffers) + " different updates for one task");
-  if (upload) std::exchange(upload, std::nullopt).value().discard();
+  drop_upload();
   const auto named = options.durable_updates && !options.transfer_folder.empty();
   if (named && !std::exchange(offered_before, true)) remove_other_parts(options.transfer_folder, offer);
   auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
@@ -315,13 +321,14 @@ Result<std::uint64_t> SessionState::add_chunk(const Chunk& chunk) {
   if (!upload || upload->offer().task != chunk.task)
     return fail(ec::unknown_lease, "no upload of task " + std::to_string(chunk.task) + " is under way");
   if (chunk.bytes.size() > kMaxChunk_bytes) {
-    std::exchange(upload, std::nullopt).value().discard();
+    drop_upload();
     return tl::unexpected(
         object(chunk.task, {ec::flood, "a chunk of " + std::to_string(chunk.bytes.size()) +
                                            " bytes; the largest has " + std::to_string(kMaxChunk_bytes)}));
   }
   if (auto ok = upload->add(chunk); !ok) {
     if (is_offence(ok.error().code)) return tl::unexpected(object(chunk.task, ok.error()));
+    if (ok.error().code == ec::store_full) tell_no_room(chunk.task);
     upload.reset();
     return tl::unexpected(ok.error());
   }
@@ -341,12 +348,15 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
       refuse(task, ok.error());
     return receipt;
   }
-  if (!blob && blob.error().code == ec::unavailable) {
-    receipt.deliver(to_caf(blob.error()));  // the client offers it again
-    return receipt;
-  }
+  // What the server could not do is no word on the update: the client offers it again.
+  const auto object_to = [&](const Error& error) {
+    if (error.code == ec::unavailable || error.code == ec::io_failed)
+      receipt.deliver(to_caf({ec::unavailable, error.text}));
+    else
+      refuse(task, error);
+  };
   if (!blob) {
-    refuse(task, blob.error());
+    object_to(blob.error());
     return receipt;
   }
   const auto& leased = lease->assignment.task;
@@ -365,7 +375,7 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   expected.max_norm = options.conduct.max_update_norm;
   auto update = validate_update(*blob, expected);
   if (!update) {
-    refuse(task, update.error());
+    object_to(update.error());
     return receipt;
   }
   self->send(peers->metrics, traffic_atom_v, update->encoded_bytes, std::uint64_t{0});
@@ -548,7 +558,7 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto& state = self->state;
         if (state.lease && state.lease->assignment.task.id == task) {
           state.lease = nullptr;
-          if (state.upload) std::exchange(state.upload, std::nullopt).value().discard();
+          state.drop_upload();
         }
         self->send(state.handle, revoke_atom_v, task, reason);
       },

@@ -101,6 +101,7 @@ struct SessionState {
   Result<std::uint64_t> add_chunk(const Chunk& chunk);
   Result<Chunk> fetch(TaskId task, std::uint64_t offset, std::uint32_t length);
   Result<void> declare(const Ready& said);
+  void drop_upload();
   caf::typed_response_promise<Receipt> take(TaskId task, Result<ByteSourcePtr> blob);
   void submit();
   void ask_receipt(TaskId task);

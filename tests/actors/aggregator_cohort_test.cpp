@@ -43,11 +43,11 @@ TEST_CASE("a cohort waits for every task, answered or lost") {
   fixture.submit(update_of(3, 2, 0, 6.0f));
   fixture.submit(update_of(1, 0, 0, 2.0f));
   CHECK(fixture.version() == 0);
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{2});
+  fixture.lose(2);
   CHECK(fixture.version() == 1);
   CHECK(fixture.model_value() == doctest::Approx(4));
   CHECK(fixture.neighbours.metrics->versions[0].updates == 2);
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{3});  // of a cohort that is closed
+  fixture.lose(3);  // of a cohort that is closed
   CHECK(fixture.version() == 1);
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("what does not belong to the cohort is refused, and so is a second ans
   CHECK(fixture.submit(update_of(9, 0, 0))->code == ec::unknown_lease);
   CHECK(fixture.submit(update_of(2, 1, 0))->accepted());
   CHECK(fixture.submit(update_of(2, 1, 0))->code == ec::duplicate_update);
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{2});  // too late: it was answered
+  fixture.lose(2);  // too late: it was answered
   CHECK(fixture.version() == 0);
   CHECK(fixture.submit(update_of(1, 0, 0))->accepted());
   CHECK(fixture.version() == 1);
@@ -68,7 +68,7 @@ TEST_CASE("what does not belong to the cohort is refused, and so is a second ans
 TEST_CASE("a task given up cannot be answered any more") {
   auto fixture = AggregatorFixture(sync_options());
   fixture.open_cohort(0, {1, 2});
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{1});
+  fixture.lose(1);
   CHECK(fixture.submit(update_of(1, 0, 0))->code == ec::duplicate_update);
 }
 
@@ -88,8 +88,8 @@ TEST_CASE("a cohort that is begun anew forgets what was folded") {
 TEST_CASE("a cohort that is lost as a whole is asked for anew") {
   auto fixture = AggregatorFixture(sync_options());
   fixture.open_cohort(0, {1, 2});
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{1});
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{2});
+  fixture.lose(1);
+  fixture.lose(2);
   CHECK(fixture.version() == 0);
   REQUIRE(fixture.neighbours.scheduler->publications.size() == 2);
   CHECK(fixture.neighbours.scheduler->publications[1]->anew);
@@ -107,9 +107,9 @@ TEST_CASE("after the end no cohort becomes a version, however its tasks end") {
   auto fixture = AggregatorFixture(sync_options());
   fixture.open_cohort(0, {1, 2});
   fixture.submit(update_of(1, 0, 0));
-  const auto last = fixture.time.ask<PublicationPtr>(fixture.actor, stop_atom_v, std::string("enough"));
+  const auto last = fixture.stop("enough");
   REQUIRE(last);
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{2});
+  fixture.lose(2);
   CHECK(fixture.version() == 0);
   CHECK(fixture.neighbours.metrics->versions.empty());
 }
@@ -118,7 +118,7 @@ TEST_CASE(
     "over-selection: the first answers make the version, in the order of their tasks; the rest is "
     "duplicate") {
   auto fixture = AggregatorFixture(sync_options());
-  fixture.time.tell(fixture.actor, cohort_atom_v, std::make_shared<const Cohort>(Cohort{0, {1, 2, 3, 4}, 2}));
+  fixture.open_cohort(0, {1, 2, 3, 4}, 2);
   CHECK(fixture.submit(update_of(4, 3, 0, 6.0f))->accepted());
   CHECK(fixture.version() == 0);
   CHECK(fixture.submit(update_of(2, 1, 0, 2.0f))->accepted());
@@ -126,11 +126,11 @@ TEST_CASE(
   CHECK(fixture.model_value() == doctest::Approx(4));
   CHECK(fixture.submit(update_of(1, 0, 0))->code == ec::duplicate_update);
   CHECK(fixture.submit(update_of(9, 0, 0))->code == ec::unknown_lease);
-  fixture.time.tell(fixture.actor, cohort_atom_v, std::make_shared<const Cohort>(Cohort{1, {5, 6, 7}, 2}));
+  fixture.open_cohort(1, {5, 6, 7}, 2);
   CHECK(fixture.submit(update_of(3, 2, 0))->code == ec::duplicate_update);  // late by a version
   CHECK(fixture.submit(update_of(7, 2, 1))->accepted());
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{5});
-  fixture.time.tell(fixture.actor, lost_atom_v, TaskId{6});  // fewer are left than were wanted
+  fixture.lose(5);
+  fixture.lose(6);  // fewer are left than were wanted
   CHECK(fixture.version() == 2);
 }
 

@@ -43,7 +43,7 @@ TEST_CASE("an open buffer in the snapshot goes on being filled") {
   auto fixture = AggregatorFixture(options);
   fixture.live(2);
   fixture.submit(update_of(1, 0, 0, 2.0f));
-  REQUIRE(fixture.time.ask<PublicationPtr>(fixture.actor, stop_atom_v, std::string("pause")));
+  REQUIRE(fixture.stop("pause"));
   fixture.time.end(fixture.actor);
   fixture.start();
   fixture.live(2);
@@ -55,8 +55,8 @@ TEST_CASE("an open buffer in the snapshot goes on being filled") {
 TEST_CASE("an update that comes before the model is restored waits") {
   auto fixture = AggregatorFixture(async_options());
   fixture.time.end(fixture.actor, caf::exit_reason::kill);
-  fixture.actor = fixture.time.spawn(aggregator, fixture.options, fixture.chaos);
-  const auto receipt = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, update_of(1, 0, 0));
+  fixture.spawn();
+  const auto receipt = fixture.send(update_of(1, 0, 0));
   CHECK_FALSE(receipt->has_value());
   fixture.wire();
   REQUIRE(receipt->has_value());
@@ -107,15 +107,14 @@ TEST_CASE("a checkpointer that crashed over a save is asked again when it is bac
   auto fixture = AggregatorFixture(async_options());
   const auto crashing = Chaos::parse({"checkpointer@snapshot=1"}).value();
   const auto spawn_checkpointer = [&] {
-    fixture.neighbours.peers.checkpointer =
-        fixture.time.spawn(checkpointer, fixture.recovery(), RunStoragePtr(fixture.storage), crashing);
+    fixture.spawn_checkpointer(crashing);
     fixture.wire();
   };
   spawn_checkpointer();
   fixture.submit(update_of(1, 0, 0));
   fixture.submit(update_of(2, 0, 1));
   CHECK(fixture.storage->snapshots.size() == 1);  // of version 0
-  const auto last = fixture.time.request<PublicationPtr>(fixture.actor, stop_atom_v, std::string("enough"));
+  const auto last = fixture.begin_stop("enough");
   CHECK_FALSE(last->has_value());
   spawn_checkpointer();
   REQUIRE(last->has_value());

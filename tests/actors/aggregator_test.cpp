@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "actors/checkpointer.hpp"
 #include "tests/support/aggregator_fixture.hpp"
 
 using namespace fl;
@@ -177,7 +176,7 @@ TEST_CASE("nothing is saved before metrics has the version, and what metrics mis
   CHECK(fixture.storage->snapshots.size() == 1);
 
   auto log = std::make_shared<test::MetricsLog>();
-  fixture.neighbours.peers.metrics = fixture.time.spawn(test::fake_metrics, log);
+  fixture.neighbours.peers.metrics = test::spawn_fake_metrics(fixture.time, log);
   fixture.wire();
   CHECK(log->restores == std::vector<std::pair<Version, bool>>{{0, false}});
   CHECK(log->begins == 1);
@@ -194,7 +193,7 @@ TEST_CASE("stop answers when everything is on disk, the open buffer included") {
   auto fixture = AggregatorFixture(options);
   fixture.live(2);
   fixture.submit(update_of(1, 0, 0));
-  const auto last = fixture.time.ask<PublicationPtr>(fixture.actor, stop_atom_v, std::string("enough"));
+  const auto last = fixture.stop("enough");
   REQUIRE(last);
   CHECK((*last)->model->version() == 0);
   REQUIRE(fixture.storage->snapshots.size() == 1);
@@ -207,7 +206,7 @@ TEST_CASE("a disk that refuses is an error of stop, and of no update") {
   auto fixture = AggregatorFixture(async_options());
   fixture.storage->refusal = Error{ec::io_failed, "disk full"};
   CHECK(fixture.submit(update_of(1, 0, 0))->accepted());
-  const auto last = fixture.time.ask<PublicationPtr>(fixture.actor, stop_atom_v, std::string("enough"));
+  const auto last = fixture.stop("enough");
   REQUIRE_FALSE(last);
   CHECK(last.error().code == ec::io_failed);
 }

@@ -202,3 +202,14 @@ TEST_CASE("a crash on purpose happens at the nth task") {
   REQUIRE(end->has_value());
   CHECK(from_caf(**end).text == "chaos: client-0@task=2");
 }
+
+TEST_CASE("however often a client is nudged, it asks no more often by itself") {
+  auto fixture = ClientFixture();
+  fixture.give_nothing(5'000);
+  fixture.start();
+  for (auto i = 0; i < 20; ++i) fixture.time.tell(fixture.actor, nudge_atom_v);
+  const auto before = fixture.server->readies;
+  fixture.time.pass(seconds(50));
+  CHECK(fixture.server->readies - before <= 10);
+  CHECK(fixture.server->readies - before >= 9);
+}

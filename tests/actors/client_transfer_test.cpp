@@ -22,15 +22,10 @@ struct Fixture : ClientFixture {
 
   Fixture() : ClientFixture(false) {
     give_task(7);
+    layout = model->layout();
     server->model = model;
     server->answer.task.model_bytes = model->size();
     server->answer.task.model_hash = model->hash().value();
-  }
-  void start() {
-    actor =
-        time.spawn(client, options, std::size_t{0},
-                   std::function<LayoutPtr()>([this] { return model->layout(); }), chaos, std::uint64_t{1});
-    wire();
   }
 };
 
@@ -162,4 +157,32 @@ TEST_CASE("a receipt that is late is waited for, and the owner of the client is 
   fixture.time.pass(seconds(3600));
   CHECK(fixture.server->commits.size() == 1);
   CHECK(fixture.server->hellos.size() == 1);
+}
+
+TEST_CASE("what the server could not do costs an attempt to deliver, never the update") {
+  auto fixture = Fixture();
+  fixture.trainer->update_bytes = 3'000'001;
+  fixture.server->offer_refusal = Error{ec::io_failed, "too many open files"};
+  fixture.start();
+  fixture.time.pass(seconds(10));
+  CHECK(fixture.server->commits.empty());
+  REQUIRE(fixture.time.pass_until([&] { return !fixture.server->commits.empty(); }));
+  CHECK(fixture.server->offers.size() == 2);
+  CHECK(fixture.server->hellos.size() == 2);
+  CHECK(fixture.tally()->updates_rejected.empty());
+}
+
+TEST_CASE("a server that runs out of room in the middle of an upload is tried again, with growing pauses") {
+  auto fixture = Fixture();
+  fixture.trainer->update_bytes = 3'000'001;
+  fixture.server->chunk_refusal = Error{ec::store_full, "no room"};
+  fixture.start();
+  fixture.time.pass(seconds(70));
+  CHECK(fixture.server->commits.empty());
+  CHECK(fixture.server->hellos.size() == 1);
+  CHECK(fixture.server->offers.size() > 3);
+  CHECK(fixture.server->offers.size() < 15);
+  fixture.server->chunk_refusal.reset();
+  REQUIRE(fixture.time.pass_until([&] { return !fixture.server->commits.empty(); }));
+  CHECK(fixture.tally()->updates_rejected.empty());
 }

@@ -1,6 +1,8 @@
 // store.durability = "update": nothing is told before it is on disk, and what was told survives.
 #include <doctest/doctest.h>
 
+#include <numeric>
+
 #include "tests/support/aggregator_fixture.hpp"
 #include "tests/support/federation.hpp"
 
@@ -29,7 +31,7 @@ TEST_CASE(
     "a client is told, and a version published, when the commit is done; one commit takes all that waited") {
   auto fixture = AggregatorFixture(durable_options(), AggregatorFixture::Checkpointer::fake);
   fixture.answer_save();  // the snapshot of version 0
-  const auto first = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, update_of(1, 0, 0));
+  const auto first = fixture.send(update_of(1, 0, 0));
   CHECK_FALSE(first->has_value());
   REQUIRE(fixture.saves.size() == 2);
   CHECK(fixture.saves[1]->batch.accepted.size() == 1);
@@ -37,8 +39,8 @@ TEST_CASE(
   CHECK(fixture.saves[1]->batch.closings.size() == 1);
   CHECK(fixture.version() == 0);
 
-  const auto second = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, update_of(2, 1, 0));
-  const auto third = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, update_of(3, 2, 0));
+  const auto second = fixture.send(update_of(2, 1, 0));
+  const auto third = fixture.send(update_of(3, 2, 0));
   CHECK(fixture.saves.size() == 2);
   fixture.answer_save();
   REQUIRE(first->has_value());
@@ -97,7 +99,7 @@ TEST_CASE("while the disk is full updates are refused as such, and go on when th
   auto fixture =
       AggregatorFixture(durable_options(), AggregatorFixture::Checkpointer::real, durable_storage());
   fixture.storage->refusal = Error{ec::store_full, "no room"};
-  const auto first = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, update_of(1, 0, 0));
+  const auto first = fixture.send(update_of(1, 0, 0));
   CHECK_FALSE(first->has_value());
   CHECK(fixture.submit(update_of(2, 1, 0))->code == ec::store_full);
   CHECK(fixture.version() == 0);
@@ -130,6 +132,9 @@ TEST_CASE("whatever crashes, the model is what the ledger gives, and all that wa
       CHECK(federation.version == 12);
       CHECK(test::same_values(*federation.model, *federation.replayed()));
       CHECK(federation.storage->ledger.size() == federation.updates);
+      auto all = std::vector<Version>(12);
+      std::iota(all.begin(), all.end(), Version{1});
+      CHECK(federation.storage->line_versions() == all);
       auto tasks = std::set<std::pair<ClientId, TaskId>>();
       for (const auto& update : federation.storage->ledger)
         CHECK(tasks.emplace(update.record.client, update.record.task).second);

@@ -33,7 +33,7 @@ struct Fixture {
   };
   Client client() {
     auto log = std::make_shared<test::ClientLog>();
-    return {time.spawn(test::listening_client, log), log};
+    return {test::spawn_listening_client(time, log), log};
   }
 
   Result<std::string> stop(const Proof& proof, const Client& owner) {
@@ -149,7 +149,7 @@ TEST_CASE("sessions are wired anew with the others, and end with the gateway") {
   const auto session = fixture.hello("ward-1", fixture.client());
   REQUIRE(session);
   auto log = std::make_shared<test::SchedulerLog>();
-  fixture.neighbours.peers.scheduler = fixture.time.spawn(test::fake_scheduler, log);
+  fixture.neighbours.peers.scheduler = test::spawn_fake_scheduler(fixture.time, log);
   fixture.wire();
   CHECK(log->joins.size() == 1);
   const auto end = fixture.time.end_of(session->second);

@@ -163,7 +163,7 @@ TEST_CASE("whoever was restarted learns how many clients there are") {
   fixture.join(0);
   fixture.join(1);
   auto log = std::make_shared<test::AggregatorLog>();
-  fixture.neighbours.peers.aggregator = fixture.time.spawn(test::fake_aggregator, log);
+  fixture.neighbours.peers.aggregator = test::spawn_fake_aggregator(fixture.time, log);
   fixture.wire();
   CHECK(log->live == std::vector<std::uint32_t>{2});
 }

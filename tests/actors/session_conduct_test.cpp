@@ -11,14 +11,6 @@ using test::SessionFixture;
 
 namespace {
 
-Result<Receipt> submit(SessionFixture& fixture, const Task& task, ByteSourcePtr blob) {
-  return fixture.time.ask<Receipt>(fixture.actor, submit_atom_v, task.id, task.epoch, std::move(blob));
-}
-
-Result<Assignment> say(SessionFixture& fixture, Ready ready) {
-  return fixture.time.ask<Assignment>(fixture.actor, std::move(ready));
-}
-
 std::size_t files_in(const std::filesystem::path& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
 }
@@ -34,7 +26,7 @@ TEST_CASE(
   for (auto i = TaskId{1}; i <= 3; ++i) {
     CHECK_FALSE(end->has_value());
     const auto task = fixture.begin(test::lease_of(i, 2, 3));
-    const auto receipt = submit(fixture, task, test::blob_for(task, std::nanf("")));
+    const auto receipt = fixture.submit(task, test::blob_for(task, std::nanf("")));
     REQUIRE(receipt);
     CHECK(receipt->code == ec::not_finite);
     CHECK(receipt->text.find("offence " + std::to_string(i) + " of 3") != std::string::npos);
@@ -55,7 +47,7 @@ TEST_CASE("strikes are of the name, not of the session") {
   for (auto session = 0; session < 2; ++session) {
     fixture.start();
     const auto task = fixture.begin();
-    submit(fixture, task, test::blob_for(task, std::nanf("")));
+    fixture.submit(task, test::blob_for(task, std::nanf("")));
   }
   CHECK(fixture.storage->quarantine.contains("ward-2"));
 }
@@ -67,8 +59,8 @@ TEST_CASE("what an honest client may meet is no offence") {
   fixture.neighbours.aggregator->decision = ec::too_stale;
   for (auto i = 0; i < 3; ++i) {
     const auto task = fixture.begin();
-    CHECK(submit(fixture, task, test::blob_for(task))->code == ec::too_stale);
-    CHECK(submit(fixture, task, test::blob_for(task))->code == ec::unknown_lease);
+    CHECK(fixture.submit(task, test::blob_for(task))->code == ec::too_stale);
+    CHECK(fixture.submit(task, test::blob_for(task))->code == ec::unknown_lease);
     const auto blob = test::bytes_of(*test::blob_for(task));
     CHECK(fixture.offer(task, blob).error().code == ec::unknown_lease);
     CHECK(fixture.chunk(task, blob, 0, 10).error().code == ec::unknown_lease);
@@ -81,24 +73,24 @@ TEST_CASE("an update above the largest norm is refused") {
   fixture.options.conduct.max_update_norm = 2 * std::sqrt(static_cast<double>(test::small_layout()->size()));
   fixture.start();
   auto task = fixture.begin();
-  CHECK(submit(fixture, task, test::blob_for(task, 2))->accepted());
+  CHECK(fixture.submit(task, test::blob_for(task, 2))->accepted());
   task = fixture.begin();
-  CHECK(submit(fixture, task, test::blob_for(task, -2.01f))->code == ec::norm_too_large);
+  CHECK(fixture.submit(task, test::blob_for(task, -2.01f))->code == ec::norm_too_large);
   CHECK(fixture.storage->strikes["ward-2"] == 1);
 }
 
 TEST_CASE("what a client says that it has must be possible") {
   auto fixture = SessionFixture();
-  CHECK(say(fixture, {10, 0, {5, 6}}).error().code == ec::bad_claim);
-  CHECK(say(fixture, {10, 0, {5, 4}}).error().code == ec::bad_claim);
-  CHECK(say(fixture, {10, 0, {~std::uint64_t{0}, 11}}).error().code == ec::bad_claim);  // the sum overflows
-  CHECK(say(fixture, {0, 0, std::vector<std::uint64_t>(kMaxClasses + 1)}).error().code == ec::bad_claim);
+  CHECK(fixture.say({10, 0, {5, 6}}).error().code == ec::bad_claim);
+  CHECK(fixture.say({10, 0, {5, 4}}).error().code == ec::bad_claim);
+  CHECK(fixture.say({10, 0, {~std::uint64_t{0}, 11}}).error().code == ec::bad_claim);  // the sum overflows
+  CHECK(fixture.say({0, 0, std::vector<std::uint64_t>(kMaxClasses + 1)}).error().code == ec::bad_claim);
   CHECK(fixture.storage->client_records.empty());
   CHECK(fixture.storage->strikes["ward-2"] == 4);
   REQUIRE(fixture.neighbours.metrics->updates.size() == 4);
   CHECK(fixture.neighbours.metrics->updates[0].decision == ec::bad_claim);
-  CHECK(say(fixture, {10, 0, {4, 6}}));
-  CHECK(say(fixture, {10, 0, {}}));
+  CHECK(fixture.say({10, 0, {4, 6}}));
+  CHECK(fixture.say({10, 0, {}}));
 }
 
 TEST_CASE("a flood of requests is refused, and costs the client its place when it goes on") {
@@ -107,14 +99,14 @@ TEST_CASE("a flood of requests is refused, and costs the client its place when i
   fixture.options.conduct.max_requests_per_second = 10;
   fixture.start();
   const auto end = fixture.time.end_of(fixture.actor);
-  for (auto i = 0; i < 20; ++i) CHECK(say(fixture, {10, 0, {}}));
-  for (auto i = 0; i < 50; ++i) CHECK(say(fixture, {10, 0, {}}).error().code == ec::flood);
+  for (auto i = 0; i < 20; ++i) CHECK(fixture.say({10, 0, {}}));
+  for (auto i = 0; i < 50; ++i) CHECK(fixture.say({10, 0, {}}).error().code == ec::flood);
   CHECK(fixture.storage->strikes["ward-2"] == 1);
   CHECK(fixture.neighbours.metrics->updates.size() == 1);
   fixture.time.pass(std::chrono::seconds(1));
-  CHECK(say(fixture, {10, 0, {}}));  // who slows down goes on
+  CHECK(fixture.say({10, 0, {}}));  // who slows down goes on
   for (auto second = 0; second < 2; ++second) {
-    for (auto i = 0; i < 50; ++i) (void)say(fixture, {10, 0, {}});
+    for (auto i = 0; i < 50; ++i) (void)fixture.say({10, 0, {}});
     fixture.time.pass(std::chrono::seconds(1));
   }
   CHECK(end->has_value());
@@ -153,8 +145,7 @@ TEST_CASE("offers over and over leave one file at most") {
   const auto task = fixture.begin();
   auto refusals = 0;
   for (auto hash = std::uint64_t{1}; hash <= 10; ++hash) {
-    const auto answer =
-        fixture.time.ask<std::uint64_t>(fixture.actor, UploadOffer{task.id, task.epoch, 1000, hash});
+    const auto answer = fixture.offer({task.id, task.epoch, 1000, hash});
     if (!answer) {
       CHECK(answer.error().code == ec::flood);
       ++refusals;
@@ -174,7 +165,7 @@ TEST_CASE("what an earlier session of the client began for another update is rem
   for (auto hash = std::uint64_t{1}; hash <= 5; ++hash) {
     fixture.start();
     const auto task = fixture.begin();
-    CHECK(fixture.time.ask<std::uint64_t>(fixture.actor, UploadOffer{task.id, task.epoch, 1000, hash}));
+    CHECK(fixture.offer({task.id, task.epoch, 1000, hash}));
     CHECK(files_in(folder.path()) == 1);
   }
 }
@@ -200,7 +191,7 @@ TEST_CASE("a version that is asked for again and again is a flood") {
   auto given = std::uint64_t{0};
   auto refusal = ec::none;
   for (auto i = 0; i < 100'000 && refusal == ec::none; ++i) {
-    const auto chunk = fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, task.id, std::uint64_t{0}, 100u);
+    const auto chunk = fixture.fetch(task.id, 0, 100);
     if (chunk)
       given += chunk->bytes.size();
     else

@@ -6,14 +6,6 @@
 using namespace fl;
 using test::SessionFixture;
 
-namespace {
-
-Result<Receipt> submit(SessionFixture& fixture, const Task& task, ByteSourcePtr blob) {
-  return fixture.time.ask<Receipt>(fixture.actor, submit_atom_v, task.id, task.epoch, std::move(blob));
-}
-
-}  // namespace
-
 TEST_CASE("a session joins, passes on work and what there is to say") {
   auto fixture = SessionFixture();
   REQUIRE(fixture.neighbours.scheduler->joins.size() == 1);
@@ -40,7 +32,7 @@ TEST_CASE("clients of the same process share the model and the update") {
   CHECK((*model)->version() == 3);
   CHECK(fixture.neighbours.metrics->bytes_down == (*model)->size());
   const auto blob = test::blob_for(task);
-  CHECK(submit(fixture, task, blob)->accepted());
+  CHECK(fixture.submit(task, blob)->accepted());
   CHECK(fixture.neighbours.aggregator->submitted[0]->payload.source == blob);
   CHECK(fixture.time.ask<PublishedModelPtr>(fixture.actor, fetch_atom_v, task.id).error().code ==
         ec::unknown_lease);
@@ -50,7 +42,7 @@ TEST_CASE("an update for a task that is not leased is refused and costs nothing"
   auto fixture = SessionFixture();
   auto task = fixture.begin();
   task.id = 8;
-  CHECK(submit(fixture, task, test::blob_for(task))->code == ec::unknown_lease);
+  CHECK(fixture.submit(task, test::blob_for(task))->code == ec::unknown_lease);
   CHECK(fixture.neighbours.scheduler->lost.empty());
   CHECK(fixture.neighbours.aggregator->submitted.empty());
 }
@@ -66,7 +58,7 @@ TEST_CASE("what the update says of itself must fit what the client declared") {
   info.samples = 11;
   auto blob = make_update_blob(info, *test::small_layout(), false);
   std::ranges::fill(blob.values(), 1.0f);
-  const auto receipt = submit(fixture, task, std::make_shared<const MemorySource>(std::move(blob.buffer)));
+  const auto receipt = fixture.submit(task, std::make_shared<const MemorySource>(std::move(blob.buffer)));
   CHECK(receipt->code == ec::bad_claim);
   CHECK(fixture.neighbours.scheduler->lost.size() == 1);
 }
@@ -75,7 +67,7 @@ TEST_CASE("the aggregator's refusal settles the lease and reaches the client") {
   auto fixture = SessionFixture();
   fixture.neighbours.aggregator->decision = ec::too_stale;
   const auto task = fixture.begin();
-  CHECK(submit(fixture, task, test::blob_for(task))->code == ec::too_stale);
+  CHECK(fixture.submit(task, test::blob_for(task))->code == ec::too_stale);
   CHECK(fixture.neighbours.scheduler->settled == std::vector<std::pair<ClientId, TaskId>>{{2, 7}});
 }
 
@@ -83,13 +75,12 @@ TEST_CASE("an update that the aggregator took with it when it crashed is handed 
   auto fixture = SessionFixture();
   const auto task = fixture.begin();
   fixture.neighbours.aggregator->silent = true;
-  const auto receipt =
-      fixture.time.request<Receipt>(fixture.actor, submit_atom_v, task.id, task.epoch, test::blob_for(task));
+  const auto receipt = fixture.send(task, test::blob_for(task));
   CHECK_FALSE(receipt->has_value());
   fixture.time.end(fixture.neighbours.peers.aggregator, caf::exit_reason::kill);
   CHECK_FALSE(receipt->has_value());
   const auto next = std::make_shared<test::AggregatorLog>();
-  fixture.neighbours.peers.aggregator = fixture.time.spawn(test::fake_aggregator, next);
+  fixture.neighbours.peers.aggregator = test::spawn_fake_aggregator(fixture.time, next);
   fixture.wire();
   REQUIRE(receipt->has_value());
   CHECK((**receipt)->accepted());
@@ -102,12 +93,11 @@ TEST_CASE("a decision on an update that was given up does not touch the next one
   auto fixture = SessionFixture();
   const auto first = fixture.begin();
   fixture.neighbours.aggregator->silent = true;
-  const auto old = fixture.time.request<Receipt>(fixture.actor, submit_atom_v, first.id, first.epoch,
-                                                 test::blob_for(first));
+  const auto old = fixture.send(first, test::blob_for(first));
   fixture.time.tell(fixture.actor, revoke_atom_v, first.id, std::string("anew"));
   const auto second = fixture.begin(test::lease_of(9, 2, 4));
   fixture.neighbours.aggregator->silent = false;
-  CHECK(submit(fixture, second, test::blob_for(second))->accepted());
+  CHECK(fixture.submit(second, test::blob_for(second))->accepted());
   REQUIRE(old->has_value());
   CHECK((*old)->error().code == ec::cancelled);
   CHECK(fixture.neighbours.scheduler->settled == std::vector<std::pair<ClientId, TaskId>>{{2, 9}});
@@ -117,10 +107,10 @@ TEST_CASE("a new scheduler is told of the session and of its lease, and asked ag
   auto fixture = SessionFixture();
   fixture.begin();
   fixture.neighbours.scheduler->silent = true;
-  const auto assignment = fixture.time.request<Assignment>(fixture.actor, Ready{10, 5, {}});
+  const auto assignment = fixture.send({10, 5, {}});
   const auto next = std::make_shared<test::SchedulerLog>();
   next->answer = test::lease_of(8, 2, 3);
-  fixture.neighbours.peers.scheduler = fixture.time.spawn(test::fake_scheduler, next);
+  fixture.neighbours.peers.scheduler = test::spawn_fake_scheduler(fixture.time, next);
   fixture.wire();
   REQUIRE(next->joins.size() == 1);
   CHECK(next->joins[0].lease->assignment.task.id == 7);
@@ -131,7 +121,7 @@ TEST_CASE("a new scheduler is told of the session and of its lease, and asked ag
 TEST_CASE("while the scheduler is down clients are told to ask again soon") {
   auto fixture = SessionFixture();
   fixture.time.end(fixture.neighbours.peers.scheduler, caf::exit_reason::kill);
-  const auto assignment = fixture.time.ask<Assignment>(fixture.actor, Ready{10, 5, {}});
+  const auto assignment = fixture.say({10, 5, {}});
   REQUIRE(assignment);
   CHECK(assignment->kind == Assignment::Kind::wait);
   CHECK(assignment->retry_after_ms > 0);
@@ -140,7 +130,7 @@ TEST_CASE("while the scheduler is down clients are told to ask again soon") {
 TEST_CASE("a client that asks twice gets the second answer") {
   auto fixture = SessionFixture();
   fixture.neighbours.scheduler->silent = true;
-  const auto first = fixture.time.request<Assignment>(fixture.actor, Ready{10, 5, {}});
+  const auto first = fixture.send({10, 5, {}});
   fixture.neighbours.scheduler->silent = false;
   CHECK(fixture.begin().id == 7);
   REQUIRE(first->has_value());
@@ -154,7 +144,7 @@ TEST_CASE("a task that is given up is lost at once") {
   CHECK(fixture.neighbours.scheduler->lost.empty());
   fixture.time.tell(fixture.actor, abandon_atom_v, task.id, std::string("no power"));
   CHECK(fixture.neighbours.scheduler->lost == std::vector<std::pair<TaskId, std::string>>{{7, "no power"}});
-  CHECK(submit(fixture, task, test::blob_for(task))->code == ec::unknown_lease);
+  CHECK(fixture.submit(task, test::blob_for(task))->code == ec::unknown_lease);
 }
 
 TEST_CASE("an answer that only evaluates goes to the evaluator, not to the aggregator") {
@@ -169,7 +159,7 @@ TEST_CASE("an answer that only evaluates goes to the evaluator, not to the aggre
   info.base = task.base;
   info.base_evaluation = {3, 5, 0.5, 0.75};
   auto blob = make_evaluation_blob(info, *test::small_layout());
-  CHECK(submit(fixture, task, std::make_shared<const MemorySource>(std::move(blob.buffer)))->accepted());
+  CHECK(fixture.submit(task, std::make_shared<const MemorySource>(std::move(blob.buffer)))->accepted());
   REQUIRE(fixture.neighbours.evaluator->answers.size() == 1);
   CHECK(fixture.neighbours.evaluator->answers[0].first.accuracy == 0.75);
   CHECK(fixture.neighbours.evaluator->answers[0].second == 2);

@@ -101,8 +101,7 @@ TEST_CASE("bytes beyond the offer, of another task or without an offer are refus
 TEST_CASE("an offer larger than any update can be takes no space") {
   auto fixture = SessionFixture();
   const auto task = fixture.begin();
-  const auto refused = fixture.time.ask<std::uint64_t>(
-      fixture.actor, UploadOffer{task.id, task.epoch, std::uint64_t{1} << 60, 1});
+  const auto refused = fixture.offer({task.id, task.epoch, std::uint64_t{1} << 60, 1});
   CHECK(refused.error().code == ec::wrong_length);
 }
 
@@ -135,13 +134,10 @@ TEST_CASE("a model is given in parts, counted when the last one goes") {
   auto fixture = SessionFixture();
   const auto task = fixture.begin();
   const auto whole = test::bytes_of(*test::model_of(3));
-  const auto fetch = [&](TaskId id, std::uint64_t offset, std::uint32_t length) {
-    return fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, id, offset, length);
-  };
   auto received = std::vector<std::byte>();
   while (received.size() < whole.size()) {
     CHECK(fixture.neighbours.metrics->bytes_down == 0);
-    const auto chunk = fetch(task.id, received.size(), 100);
+    const auto chunk = fixture.fetch(task.id, received.size(), 100);
     REQUIRE(chunk);
     CHECK(chunk->offset == received.size());
     received.insert(received.end(), chunk->bytes.view().begin(), chunk->bytes.view().end());
@@ -155,21 +151,16 @@ TEST_CASE("parts beyond a model's end, or of a task that is not leased, are refu
   auto fixture = SessionFixture();
   const auto task = fixture.begin();
   const auto size = test::model_of(3)->size();
-  const auto fetch = [&](TaskId id, std::uint64_t offset, std::uint32_t length) {
-    return fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, id, offset, length);
-  };
-  CHECK(fetch(task.id, size, 1).error().code == ec::corrupt_data);
-  CHECK(fetch(task.id, ~std::uint64_t{0}, 1).error().code == ec::corrupt_data);
-  CHECK(fetch(8, 0, 1).error().code == ec::unknown_lease);
-  CHECK(fetch(task.id, 0, ~0u)->bytes.size() == size);
+  CHECK(fixture.fetch(task.id, size, 1).error().code == ec::corrupt_data);
+  CHECK(fixture.fetch(task.id, ~std::uint64_t{0}, 1).error().code == ec::corrupt_data);
+  CHECK(fixture.fetch(8, 0, 1).error().code == ec::unknown_lease);
+  CHECK(fixture.fetch(task.id, 0, ~0u)->bytes.size() == size);
 }
 
 TEST_CASE("a base that was fetched and is asked for again is gone, and with it the lease") {
   auto fixture = SessionFixture();
   const auto task = fixture.begin();
-  const auto fetch = [&] {
-    return fixture.time.ask<Chunk>(fixture.actor, fetch_atom_v, task.id, std::uint64_t{0}, ~0u);
-  };
+  const auto fetch = [&] { return fixture.fetch(task.id, 0, ~0u); };
   REQUIRE(fetch());
   CHECK(fetch().error().code == ec::unknown_lease);
   REQUIRE(fixture.neighbours.scheduler->lost.size() == 1);

@@ -21,6 +21,7 @@ struct Family {
   std::vector<std::string> events;             ///< "a up", "a down", "a wired"
   std::map<std::string, caf::actor> children;  ///< the newest life of each
   bool stubborn = false;                       ///< children do not stop when asked
+  int unable = 0;                              ///< so many times a child cannot be started
   SupervisionOptions options;
   supervisor_actor supervising;
   std::vector<PeersPtr> wirings;
@@ -33,6 +34,10 @@ struct Family {
   ChildSpec spec(const std::string& id) {
     return {id,
             [this, id](caf::actor_system& system) {
+              if (unable > 0) {
+                --unable;
+                throw std::runtime_error("the port is taken");
+              }
               events.push_back(id + " up");
               auto child = system.spawn([this, id](caf::event_based_actor* self) -> caf::behavior {
                 end_with_reason_on_exception(self);
@@ -194,7 +199,7 @@ TEST_CASE("restarts while metrics is down are told to the next metrics") {
   specs.push_back(
       {"metrics",
        [&](caf::actor_system&) {
-         return caf::actor_cast<caf::actor>(family.time.spawn(test::fake_metrics, log));
+         return caf::actor_cast<caf::actor>(test::spawn_fake_metrics(family.time, log));
        },
        [](Peers& peers, const caf::actor& actor) { peers.metrics = caf::actor_cast<metrics_actor>(actor); }});
   auto peers = Peers();
@@ -209,5 +214,25 @@ TEST_CASE("restarts while metrics is down are told to the next metrics") {
   family.time.pass(milliseconds(60));
   CHECK(log->restarts == Events{"a", "metrics"});
   family.neighbours.node->peers = nullptr;
+  CHECK(family.time.ask<bool>(family.supervising, stop_atom_v) == true);
+}
+
+TEST_CASE("a child that cannot be started again is tried again, like one that crashed") {
+  auto family = Family();
+  family.begin({"a", "b"});
+  family.news();
+  family.unable = 1;
+  family.crash("b");
+  CHECK(family.news() == Events{"b down"});
+  family.time.pass(std::chrono::seconds(2));
+  const auto news = family.news();
+  CHECK(std::ranges::count(news, "b up") == 1);
+  CHECK(std::ranges::count(news, "b wired") == 1);
+  CHECK(family.neighbours.node->failed.empty());
+  family.unable = 100;
+  family.crash("b");
+  family.time.pass(std::chrono::seconds(10));
+  REQUIRE(family.neighbours.node->failed.size() == 1);
+  CHECK(family.neighbours.node->failed[0].find("the port is taken") != std::string::npos);
   CHECK(family.time.ask<bool>(family.supervising, stop_atom_v) == true);
 }

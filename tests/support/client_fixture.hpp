@@ -29,71 +29,14 @@ struct ServerLog {
   std::optional<Error> fetch_refusal;          ///< of the next part, once
   std::vector<std::pair<TaskId, ByteSourcePtr>> submitted;  ///< whole updates
   std::vector<UploadOffer> offers;
-  std::vector<std::byte> received;    ///< of an update in chunks
-  std::size_t lose_after = SIZE_MAX;  ///< bytes; a session that has them crashes
+  std::optional<Error> offer_refusal;  ///< of the next one, once
+  std::optional<Error> chunk_refusal;  ///< of all while it is set
+  std::vector<std::byte> received;     ///< of an update in chunks
+  std::size_t lose_after = SIZE_MAX;   ///< bytes; a session that has them crashes
   std::vector<TaskId> commits;
   std::vector<std::pair<TaskId, std::string>> abandoned;
   ec decision = ec::none;
 };
-
-inline local_session_actor::behavior_type scripted_session(local_session_actor::pointer self,
-                                                           std::shared_ptr<ServerLog> log) {
-  return {
-      [=](const Ready&) -> caf::result<Assignment> {
-        ++log->readies;
-        if (log->silent) return self->make_response_promise<Assignment>();
-        return log->answer;
-      },
-      [=](fetch_atom, TaskId task, std::uint64_t offset, std::uint32_t length) -> caf::result<Chunk> {
-        ++log->fetches;
-        if (const auto refusal = std::exchange(log->fetch_refusal, {})) return to_caf(*refusal);
-        if (offset >= log->lose_fetch_from) {
-          log->lose_fetch_from = UINT64_MAX;
-          self->quit(caf::exit_reason::kill);
-          return self->make_response_promise<Chunk>();
-        }
-        log->fetch_offsets.push_back(offset);
-        const auto left = log->model->size() - offset;
-        return Chunk{task, offset, log->model->part(offset, std::min<std::uint64_t>(length, left)).value()};
-      },
-      [=](const UploadOffer& offer) -> std::uint64_t {
-        log->offers.push_back(offer);
-        return log->received.size();
-      },
-      [=](const Chunk& chunk) -> std::uint64_t {
-        const auto bytes = chunk.bytes.view();
-        if (chunk.offset == log->received.size())
-          log->received.insert(log->received.end(), bytes.begin(), bytes.end());
-        if (log->received.size() >= log->lose_after) {
-          log->lose_after = SIZE_MAX;
-          self->quit(caf::exit_reason::kill);
-        }
-        return log->received.size();
-      },
-      [=](commit_atom, TaskId task) -> caf::result<Receipt> {
-        log->commits.push_back(task);
-        if (log->silent) return self->make_response_promise<Receipt>();
-        return Receipt{task, log->decision, "", 0, 1};
-      },
-      [=](abandon_atom, TaskId task, const std::string& reason) {
-        log->abandoned.emplace_back(task, reason);
-      },
-      [=](fetch_atom, TaskId) -> caf::result<PublishedModelPtr> {
-        ++log->fetches;
-        if (const auto refusal = std::exchange(log->fetch_refusal, {})) return to_caf(*refusal);
-        return log->model;
-      },
-      [=](submit_atom, TaskId task, Epoch, const ByteSourcePtr& blob) -> caf::result<Receipt> {
-        log->submitted.emplace_back(task, blob);
-        if (log->silent) return self->make_response_promise<Receipt>();
-        return Receipt{task, log->decision, "", 0, 1};
-      },
-      [](nudge_atom) {},
-      [](revoke_atom, TaskId, const std::string&) {},
-      [](finish_atom, const std::string&) {},
-      [](wire_atom, const PeersPtr&) {},
-  };
-}
 
 /// What a trainer was asked, and how it answers: after `takes`, with a blob of the wanted size.
 struct TrainerLog {
@@ -108,41 +51,6 @@ struct TrainerLog {
   std::size_t update_bytes = 100;
 };
 
-inline trainer_actor::behavior_type scripted_trainer(
-    trainer_actor::stateful_pointer<caf::typed_response_promise<TrainedUpdatePtr>> self,
-    std::shared_ptr<TrainerLog> log) {
-  return {
-      [=](prepare_atom, const Welcome&) -> caf::result<Ready> {
-        ++log->prepared;
-        if (log->prepare_silent) return self->make_response_promise<Ready>();
-        if (log->prepare_refusal) return to_caf(*log->prepare_refusal);
-        return Ready{10, 5, {}};
-      },
-      [=](train_atom, const Task& task, const ParametersPtr& base) -> caf::result<TrainedUpdatePtr> {
-        log->tasks.push_back(task);
-        log->bases.push_back(base);
-        if (log->refusal) return to_caf(*log->refusal);
-        self->state = self->make_response_promise<TrainedUpdatePtr>();
-        self->delayed_send(self, log->takes, caf::ok_atom_v, task.id);
-        return self->state;
-      },
-      [=](cancel_atom, TaskId task) {
-        log->cancelled.push_back(task);
-        if (self->state.pending()) self->state.deliver(to_caf({ec::cancelled, "the task was cancelled"}));
-      },
-      [](caf::tick_atom, TaskId, const std::string&) {},
-      [=](caf::ok_atom, TaskId task) {
-        if (task != log->tasks.back().id) return;  // one that was cancelled
-        auto buffer = AlignedBuffer(log->update_bytes);
-        for (auto i = std::size_t{0}; i < buffer.size(); ++i)
-          buffer.data()[i] = static_cast<std::byte>(i * 7);
-        if (self->state.pending())
-          self->state.deliver(TrainedUpdatePtr(std::make_shared<const TrainedUpdate>(
-              TrainedUpdate{{}, std::make_shared<const MemorySource>(std::move(buffer))})));
-      },
-  };
-}
-
 class ClientFixture {
  public:
   VirtualTime time;
@@ -151,65 +59,24 @@ class ClientFixture {
   std::shared_ptr<NodeLog> node = std::make_shared<NodeLog>();
   Peers peers;
   ClientOptions options;
+  LayoutPtr layout = small_layout();  ///< of models that come in chunks
   ChaosPtr chaos = std::make_shared<Chaos>();
   local_client_actor actor;
   caf::actor session;  ///< of the newest connection
 
-  explicit ClientFixture(bool in_process = true) {
-    server->terms.run_id = "run";
-    server->terms.client = 2;
-    options.name = "ward-2";
-    options.in_process = in_process;
-    peers.node = time.spawn(fake_node, node);
-    new_trainer();
-    new_gateway();
-  }
+  explicit ClientFixture(bool in_process = true);
 
-  void new_gateway() {
-    peers.gateway = time.spawn([this](gateway_actor::pointer self) {
-      return gateway_actor::behavior_type{
-          [this, self](const Hello& hello, const caf::actor&) -> caf::result<Welcome, caf::actor> {
-            server->hellos.push_back(hello);
-            if (server->hello_lost) {
-              self->quit(caf::exit_reason::kill);
-              return self->make_response_promise<Welcome, caf::actor>();
-            }
-            if (server->hello_refusal) return to_caf(*server->hello_refusal);
-            session = caf::actor_cast<caf::actor>(time.spawn(scripted_session, server));
-            return {server->terms, session};
-          },
-          [](status_atom) { return RunStatus(); },
-          [this](const Introduction& introduction, const caf::actor&) -> caf::result<Challenge> {
-            server->introductions.push_back(introduction);
-            return server->challenge(introduction);
-          },
-          [](stop_atom, const Proof&, const caf::actor&) { return std::string(); },
-          [](const AllowListPtr&) {},
-          [](wire_atom, const PeersPtr&) {},
-      };
-    });
-  }
-  void new_trainer() { peers.trainers = {time.spawn(scripted_trainer, trainer)}; }
+  void new_gateway();
+  void new_trainer();
 
-  void start() {
-    actor = time.spawn(client, options, std::size_t{0},
-                       std::function<LayoutPtr()>([] { return small_layout(); }), chaos, std::uint64_t{1});
-    wire();
-  }
-  void wire() { time.tell(actor, wire_atom_v, std::make_shared<const Peers>(peers)); }
+  void start();
+  void wire();
 
   /// What the next Ready is answered with.
-  void give_task(TaskId id, Version base = 3) {
-    server->model = model_of(base);
-    server->answer = lease_of(id, 2, base)->assignment;
-  }
-  void give_nothing(std::uint32_t retry_after_ms = 60'000) {
-    server->answer = Assignment();
-    server->answer.reason = "the next version";
-    server->answer.retry_after_ms = retry_after_ms;
-  }
+  void give_task(TaskId id, Version base = 3);
+  void give_nothing(std::uint32_t retry_after_ms = 60'000);
   void crash_session() { time.end(session, caf::exit_reason::kill); }
-  ClientTallyPtr tally() { return time.ask<ClientTallyPtr>(actor, status_atom_v).value(); }
+  ClientTallyPtr tally();
 };
 
 }  // namespace fl::test

@@ -4,9 +4,7 @@
 
 #include <atomic>
 #include <memory>
-#include <utility>
 
-#include "learning/random.hpp"
 #include "learning/trainer.hpp"
 #include "tests/support/small_state.hpp"
 
@@ -15,86 +13,26 @@ namespace fl::test {
 class FakeTrainer final : public Trainer {
  public:
   /// `seconds` is what a training says it took.
-  explicit FakeTrainer(double seconds = 1, LayoutPtr layout = small_layout())
-      : seconds_(seconds), layout_(std::move(layout)) {}
+  explicit FakeTrainer(double seconds = 1, LayoutPtr layout = small_layout());
 
   mutable std::atomic<int> trainings = 0;
   mutable std::atomic<int> evaluations = 0;
 
   const LayoutPtr& layout() const override { return layout_; }
-
-  Parameters initial_parameters(std::uint64_t seed) const override {
-    auto parameters = Parameters(layout_);
-    auto random = RandomStream(seed);
-    for (auto& value : parameters.values()) value = static_cast<float>(random.uniform(-1, 1));
-    return parameters;
-  }
-
+  Parameters initial_parameters(std::uint64_t seed) const override;
   Result<std::unique_ptr<TrainingJob>> train(const TrainingSettings&, ParametersPtr base,
                                              std::shared_ptr<const DataView> data,
-                                             std::uint64_t stream_seed) const override {
-    ++trainings;
-    return std::make_unique<Training>(std::move(base), data ? data->size() : 1, stream_seed, seconds_);
-  }
-
+                                             std::uint64_t stream_seed) const override;
   Result<std::unique_ptr<EvaluationJob>> evaluate(ParametersPtr model,
-                                                  std::shared_ptr<const DataView> data) const override {
-    ++evaluations;
-    return std::make_unique<Evaluating>(std::move(model), data->size());
-  }
-
-  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&) const override {
-    return {};
-  }
+                                                  std::shared_ptr<const DataView> data) const override;
+  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&) const override;
 
  private:
-  class Training final : public TrainingJob {
-   public:
-    Training(ParametersPtr base, std::uint64_t samples, std::uint64_t stream_seed, double seconds)
-        : base_(std::move(base)), samples_(samples), random_(stream_seed), seconds_(seconds) {}
-    bool run_slice(std::chrono::steady_clock::time_point) override { return true; }
-    TrainingReport report() const override { return {samples_, 1, 0.5, seconds_}; }
-    /// A step of a third towards zero, and a little noise of its own stream.
-    void write_update(std::span<float> out, bool whole_model) override {
-      for (auto i = std::size_t{0}; i < out.size(); ++i) {
-        const auto value = base_->values()[i];
-        const auto delta = static_cast<float>(random_.uniform(-0.01, 0.01)) - value / 3;
-        out[i] = whole_model ? value + delta : delta;
-      }
-    }
-
-   private:
-    ParametersPtr base_;
-    std::uint64_t samples_;
-    RandomStream random_;
-    double seconds_;
-  };
-
-  /// The nearer to zero the model's first number, the better.
-  class Evaluating final : public EvaluationJob {
-   public:
-    Evaluating(ParametersPtr model, std::uint64_t samples) : model_(std::move(model)), samples_(samples) {}
-    bool run_slice(std::chrono::steady_clock::time_point) override { return true; }
-    Evaluation report() const override {
-      const auto loss = std::abs(static_cast<double>(model_->values()[0]));
-      return {0, samples_, loss, 1 / (1 + loss)};
-    }
-
-   private:
-    ParametersPtr model_;
-    std::uint64_t samples_;
-  };
-
   double seconds_;
   LayoutPtr layout_;
 };
 
 /// `samples` samples of one number each, in two classes.
-inline std::shared_ptr<const DataView> data_of(std::size_t samples) {
-  auto labels = std::vector<std::int64_t>(samples);
-  for (auto i = std::size_t{0}; i < samples; ++i) labels[i] = static_cast<std::int64_t>(i % 2);
-  return std::make_shared<const DataView>(DataView::all(std::make_shared<const Dataset>(
-      std::vector<std::int64_t>{1}, 2u, std::vector<float>(samples), std::move(labels))));
-}
+std::shared_ptr<const DataView> data_of(std::size_t samples);
 
 }  // namespace fl::test

@@ -2,12 +2,10 @@
 // order.
 #pragma once
 
-#include <doctest/doctest.h>
-#include <spdlog/spdlog.h>
-
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -23,25 +21,21 @@ namespace fl::test {
 template <class Answer>
 using Awaited = std::shared_ptr<std::optional<Result<Answer>>>;
 
+/// What an actor's interface says to a message of these arguments.
+template <class Actor, class... Args>
+using Response = caf::response_type_unbox<caf::signatures_of_t<Actor>,
+                                          caf::detail::type_list<caf::detail::strip_and_convert_t<Args>...>>;
+
+/// CAF's templates take seconds to compile, so what does not depend on the types of a message is in the .cpp.
 class VirtualTime {
   struct Config : caf::actor_system_config {
-    Config() {
-      add_message_types<caf::id_block::fl_messages>();
-      set("scheduler.policy", caf::atom("testing"));
-      spdlog::set_level(spdlog::level::off);
-    }
+    Config();
   };
   Config config_;
 
  public:
-  VirtualTime()
-      : system(config_), scheduler(dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler())) {}
-
-  ~VirtualTime() {
-    for (const auto& actor : owned_) caf::anon_send_exit(actor, caf::exit_reason::kill);
-    owned_.clear();
-    settle();
-  }
+  VirtualTime();
+  ~VirtualTime();
 
   PausedPool pool;
   caf::actor_system system;
@@ -62,58 +56,26 @@ class VirtualTime {
   void shuffle(std::uint64_t seed) { lot_.emplace(seed); }
 
   /// Works off everything that needs no time to pass.
-  void settle() {
-    do {
-      while (lot_ && scheduler.has_job()) {
-        auto& jobs = scheduler.jobs;
-        std::swap(jobs.front(), jobs[lot_->below(jobs.size())]);
-        scheduler.run_once();
-      }
-      scheduler.run();
-      pool.work();
-    } while (scheduler.has_job());
-  }
+  void settle();
 
   /// Lets time pass, event by event.
-  template <class Duration>
-  void pass(Duration duration) {
-    settle();
-    const auto over = std::make_shared<bool>(false);
-    const auto alarm = spawn([over](caf::event_based_actor* actor) -> caf::behavior {
-      return {[over, actor](caf::ok_atom) {
-        *over = true;
-        actor->quit();
-      }};
-    });
-    const auto until = now() + std::chrono::duration_cast<caf::timespan>(duration);
-    system.clock().schedule_message(
-        until, caf::actor_cast<caf::strong_actor_ptr>(alarm),
-        caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, caf::ok_atom_v));
-    while (!*over) {
-      REQUIRE(scheduler.trigger_timeout());
-      settle();
-    }
-  }
+  void pass(caf::timespan duration);
 
   /// Lets time pass until `done()`; false when a virtual day was not enough.
-  template <class Predicate>
-  bool pass_until(Predicate done) {
-    const auto until = now() + std::chrono::hours(24);
-    settle();
-    while (!done() && now() < until && scheduler.trigger_timeout()) settle();
-    return done();
-  }
+  bool pass_until(const std::function<bool()>& done);
 
   /// Sends a request; its answer comes when the test lets things happen.
   template <class Answer, class Actor, class... Args>
   Awaited<Answer> request(const Actor& actor, Args... args) {
+    static_assert(Response<Actor, Args...>::valid, "the actor does not understand the request");
+    using Answered = typename Response<Actor, Args...>::type;
+    static_assert(
+        std::is_same_v<Answered, caf::message> || std::is_same_v<Answered, caf::detail::type_list<Answer>>,
+        "the actor answers with something else");
     auto awaited = std::make_shared<std::optional<Result<Answer>>>();
-    spawn([=](caf::event_based_actor* asker) {
-      asker->request(actor, caf::infinite, args...)
-          .then([=](const Answer& answer) { awaited->emplace(answer); },
-                [=](const caf::error& error) { awaited->emplace(tl::unexpected(from_caf(error))); });
-    });
-    settle();
+    send_request(caf::actor_cast<caf::actor>(actor), caf::make_message(std::move(args)...),
+                 {[awaited](const Answer& answer) { awaited->emplace(answer); },
+                  [awaited](const caf::error& error) { awaited->emplace(tl::unexpected(from_caf(error))); }});
     return awaited;
   }
 
@@ -126,26 +88,27 @@ class VirtualTime {
 
   template <class Actor, class... Args>
   void tell(const Actor& actor, Args&&... args) {
-    caf::anon_send(actor, std::forward<Args>(args)...);
-    settle();
+    static_assert(Response<Actor, Args...>::valid, "the actor does not understand the message");
+    send(caf::actor_cast<caf::actor>(actor), caf::make_message(std::forward<Args>(args)...));
   }
 
+  void end(const caf::actor& actor, caf::exit_reason reason = caf::exit_reason::user_shutdown);
   template <class Actor>
   void end(const Actor& actor, caf::exit_reason reason = caf::exit_reason::user_shutdown) {
-    caf::anon_send_exit(actor, reason);
-    settle();
+    end(caf::actor_cast<caf::actor>(actor), reason);
   }
 
   /// Why an actor ended, once it has.
+  std::shared_ptr<std::optional<caf::error>> end_of(const caf::actor& actor);
   template <class Actor>
   std::shared_ptr<std::optional<caf::error>> end_of(const Actor& actor) {
-    auto end = std::make_shared<std::optional<caf::error>>();
-    caf::actor_cast<caf::abstract_actor*>(actor)->attach_functor(
-        [end](const caf::error& reason) { *end = reason; });
-    return end;
+    return end_of(caf::actor_cast<caf::actor>(actor));
   }
 
  private:
+  void send_request(const caf::actor& actor, const caf::message& request, const caf::behavior& answered);
+  void send(const caf::actor& actor, caf::message message);
+
   std::vector<caf::actor> owned_;
   std::optional<RandomStream> lot_;
 };
