@@ -64,4 +64,6 @@ function(fl_add_library name)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC fl_options)
+  # CAF's templates are then instantiated once for so many files, which takes a third of the time.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD "${FL_UNITY}" UNITY_BUILD_BATCH_SIZE 12)
 endfunction()

@@ -12,9 +12,9 @@ namespace {
 
 constexpr auto kSaveTimeout = std::chrono::minutes(10);
 constexpr auto kEvaluateTimeout = std::chrono::minutes(10);
-constexpr auto kAskTimeout = std::chrono::seconds(10);
+constexpr auto kClosingTimeout = std::chrono::seconds(10);
 /// How long clients have to hear that the run is over.
-constexpr auto kFarewell = std::chrono::seconds(5);
+constexpr auto kClientsFarewell = std::chrono::seconds(5);
 
 RunOutcome outcome_of(RunEnd::Kind kind) {
   switch (kind) {
@@ -39,7 +39,7 @@ void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const Publication
                    const std::string& reason) {
   auto answers = Result<std::uint32_t>(0u);
   if (setup.config.evaluation.on_clients)
-    answers = inbox.ask<std::uint32_t>(&Peers::scheduler, kAskTimeout, finish_atom_v, reason, last);
+    answers = inbox.ask<std::uint32_t>(&Peers::scheduler, kClosingTimeout, finish_atom_v, reason, last);
   if (setup.workbench.trainer && setup.config.trainer.backend == "echo") return;
   auto evaluation =
       inbox.ask<Evaluation>(&Peers::evaluator, kEvaluateTimeout, evaluate_atom_v, last, answers.value_or(0u));
@@ -48,10 +48,10 @@ void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const Publication
 }
 
 void say_farewell(NodeInbox& inbox, const std::string& reason) {
-  (void)inbox.ask<std::uint32_t>(&Peers::scheduler, kAskTimeout, finish_atom_v, reason, PublicationPtr());
-  const auto until = std::chrono::steady_clock::now() + kFarewell;
+  (void)inbox.ask<std::uint32_t>(&Peers::scheduler, kClosingTimeout, finish_atom_v, reason, PublicationPtr());
+  const auto until = std::chrono::steady_clock::now() + kClientsFarewell;
   while (std::chrono::steady_clock::now() < until) {
-    const auto status = inbox.ask<RunStatus>(&Peers::metrics, kAskTimeout, status_atom_v);
+    const auto status = inbox.ask<RunStatus>(&Peers::metrics, kClosingTimeout, status_atom_v);
     if (!status || status->clients_training + status->clients_waiting == 0) return;
     inbox.self()->receive(caf::after(std::chrono::milliseconds(20)) >> [] {});
   }
@@ -93,7 +93,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
   // An interrupted run goes on later: its clients keep trying to come back.
   if (end.kind == RunEnd::Kind::goal || end.kind == RunEnd::Kind::stopped) say_farewell(inbox, end.reason);
 
-  if (auto record = inbox.ask<VersionRecordPtr>(&Peers::metrics, kAskTimeout, stop_atom_v);
+  if (auto record = inbox.ask<VersionRecordPtr>(&Peers::metrics, kClosingTimeout, stop_atom_v);
       succeeded(record, "the counts are not known")) {
     const auto& totals = (*record)->totals;
     summary.updates_accepted = totals.updates_accepted;

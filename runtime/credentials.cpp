@@ -2,7 +2,6 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
@@ -12,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+
+#include "runtime/openssl_handles.hpp"
 
 namespace fl {
 
@@ -23,16 +24,7 @@ constexpr std::size_t kMaxFile_bytes = std::size_t{64} << 20;
 /// Days before a certificate's end from which on it is said at every start.
 constexpr int kWarn_days = 21;
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-using Certificate = std::unique_ptr<X509, Release<::X509_free>>;
-using PrivateKey = std::unique_ptr<EVP_PKEY, Release<::EVP_PKEY_free>>;
-using File = std::unique_ptr<std::FILE, Release<std::fclose>>;
+using File = std::unique_ptr<std::FILE, ReleaseWith<std::fclose>>;
 
 Result<std::string> read_text(const std::filesystem::path& path, const std::string& key) {
   auto error = std::error_code();
@@ -74,11 +66,11 @@ std::string openssl_reason() {
   return reason != nullptr ? reason : "it is not in PEM form";
 }
 
-Result<Certificate> read_certificate(const std::filesystem::path& path, const std::string& key) {
+Result<OpensslCertificate> read_certificate(const std::filesystem::path& path, const std::string& key) {
   const auto file = File(std::fopen(path.c_str(), "re"));
   if (!file)
     return fail(ec::bad_config, key + ": cannot read " + path.string() + ": " + std::strerror(errno));
-  auto certificate = Certificate(::PEM_read_X509(file.get(), nullptr, nullptr, nullptr));
+  auto certificate = OpensslCertificate(::PEM_read_X509(file.get(), nullptr, nullptr, nullptr));
   if (!certificate)
     return fail(ec::bad_config, key + ": " + path.string() + " holds no certificate: " + openssl_reason());
   return certificate;
@@ -112,7 +104,7 @@ Result<void> check_tls(const NetOptions& net) {
   if (!file)
     return fail(ec::bad_config,
                 "net.tls.key: cannot read " + net.tls_key.string() + ": " + std::strerror(errno));
-  const auto key = PrivateKey(::PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
+  const auto key = OpensslKey(::PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
   if (!key)
     return fail(ec::bad_config,
                 "net.tls.key: " + net.tls_key.string() + " holds no private key: " + openssl_reason());

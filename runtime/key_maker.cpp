@@ -1,12 +1,8 @@
 #include "runtime/key_maker.hpp"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -18,6 +14,7 @@
 #include "messages/identity.hpp"
 #include "runtime/atomic_file.hpp"
 #include "runtime/credentials.hpp"
+#include "runtime/openssl_handles.hpp"
 
 namespace fl {
 
@@ -33,27 +30,15 @@ constexpr long kDay_seconds = 24 * 3600;
 /// Names that other files of the folder have.
 const auto kReserved = std::set<std::string>{"ca", "aggregator", "allow_list"};
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Release<::EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Release<::X509_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Release<::X509_EXTENSION_free>>;
-using Memory = std::unique_ptr<BIO, Release<::BIO_free_all>>;
-
 tl::unexpected<Error> openssl_failed(const std::string& what) {
   const auto* const reason = ::ERR_reason_error_string(::ERR_peek_last_error());
   ::ERR_clear_error();
   return fail(ec::internal, what + ": " + (reason != nullptr ? reason : "OpenSSL does not say why"));
 }
 
-Result<Key> make_key() {
+Result<OpensslKey> make_key() {
   // P-256: what every TLS library takes.
-  auto key = Key(::EVP_EC_gen("P-256"));
+  auto key = OpensslKey(::EVP_EC_gen("P-256"));
   if (!key) return openssl_failed("cannot make a key");
   return key;
 }
@@ -68,12 +53,13 @@ bool add_extension(X509* certificate, const X509* issuer, int id, const char* va
   auto context = X509V3_CTX();
   X509V3_set_ctx_nodb(&context);
   ::X509V3_set_ctx(&context, const_cast<X509*>(issuer), certificate, nullptr, nullptr, 0);
-  const auto extension = Extension(::X509V3_EXT_conf_nid(nullptr, &context, id, value));
+  const auto extension = OpensslExtension(::X509V3_EXT_conf_nid(nullptr, &context, id, value));
   return extension && ::X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
-Result<Certificate> make_certificate(const std::string& name, EVP_PKEY* key, const Issuer& issuer, int days) {
-  auto certificate = Certificate(::X509_new());
+Result<OpensslCertificate> make_certificate(const std::string& name, EVP_PKEY* key, const Issuer& issuer,
+                                            int days) {
+  auto certificate = OpensslCertificate(::X509_new());
   auto serial = std::uint64_t{0};
   const auto failed = [] { return openssl_failed("cannot make a certificate"); };
   if (!certificate || ::RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) != 1)
@@ -109,7 +95,7 @@ Result<Certificate> make_certificate(const std::string& name, EVP_PKEY* key, con
 
 template <class Write>
 Result<std::string> to_pem(Write write) {
-  const auto memory = Memory(::BIO_new(::BIO_s_mem()));
+  const auto memory = OpensslMemory(::BIO_new(::BIO_s_mem()));
   if (!memory || write(memory.get()) != 1) return openssl_failed("cannot write PEM");
   char* text = nullptr;
   const auto length = BIO_get_mem_data(memory.get(), &text);
@@ -245,11 +231,11 @@ Result<void> make_client_keys(const KeyOptions& options, const std::string& name
                     "keys init " +
                     folder.string() + "`");
   const auto read = [](const std::string& text, auto parse) {
-    const auto memory = Memory(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    const auto memory = OpensslMemory(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     return parse(memory.get(), nullptr, nullptr, nullptr);
   };
-  const auto authority = Certificate(read(*authority_text, ::PEM_read_bio_X509));
-  const auto key = Key(read(*key_text, ::PEM_read_bio_PrivateKey));
+  const auto authority = OpensslCertificate(read(*authority_text, ::PEM_read_bio_X509));
+  const auto key = OpensslKey(read(*key_text, ::PEM_read_bio_PrivateKey));
   if (!authority || !key) return openssl_failed((folder / "ca.pem").string() + " or ca.key cannot be read");
   auto allowed = allow_list_in(folder);
   if (!allowed) return tl::unexpected(allowed.error());

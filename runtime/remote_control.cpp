@@ -26,7 +26,7 @@ namespace fl {
 
 namespace {
 
-constexpr auto kAskTimeout = std::chrono::seconds(10);
+constexpr auto kRemoteTimeout = std::chrono::seconds(10);
 
 void print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
@@ -60,7 +60,7 @@ class RemoteGateway {
   template <class Answer, class... Question>
   Result<Answer> ask(const Question&... question) {
     auto answer = Result<Answer>(fail(ec::internal, {}));
-    self_->request(gateway_, kAskTimeout, question...)
+    self_->request(gateway_, kRemoteTimeout, question...)
         .receive([&](const Answer& value) { answer = value; },
                  [&](const caf::error& error) { answer = tl::unexpected(from_caf(error)); });
     return answer;

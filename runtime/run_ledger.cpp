@@ -18,11 +18,11 @@ namespace fl {
 
 namespace {
 
-constexpr std::string_view kEnding = ".update";
+constexpr std::string_view kUpdateEnding = ".update";
 
 /// The number in the name of a kept update; 0: it is none.
 std::uint64_t number_of(const std::filesystem::path& file) {
-  if (file.extension() != kEnding) return 0;
+  if (file.extension() != kUpdateEnding) return 0;
   const auto digits = file.stem().string();
   if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18)
     return 0;
@@ -69,7 +69,7 @@ RunLedger::RunLedger(std::filesystem::path folder, LedgerOptions options)
 std::filesystem::path RunLedger::file_of(std::uint64_t number) const {
   auto digits = std::array<char, 32>();
   std::snprintf(digits.data(), digits.size(), "%010llu", static_cast<unsigned long long>(number));
-  return folder_ / (digits.data() + std::string(kEnding));
+  return folder_ / (digits.data() + std::string(kUpdateEnding));
 }
 
 Result<void> RunLedger::begin(SqliteDatabase& database) {

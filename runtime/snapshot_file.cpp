@@ -15,7 +15,7 @@ namespace fl {
 namespace {
 
 constexpr std::string_view kPrefix = "version-";
-constexpr std::string_view kEnding = ".snapshot";
+constexpr std::string_view kSnapshotEnding = ".snapshot";
 
 /// An array of the state and what it is called in the file.
 struct NamedArray {
@@ -173,16 +173,16 @@ SnapshotFolder::SnapshotFolder(std::filesystem::path folder, SnapshotIdentity id
 std::filesystem::path SnapshotFolder::file_of(Version version) const {
   auto number = std::array<char, 32>();
   std::snprintf(number.data(), number.size(), "%08llu", static_cast<unsigned long long>(version));
-  return folder_ / (std::string(kPrefix) + number.data() + std::string(kEnding));
+  return folder_ / (std::string(kPrefix) + number.data() + std::string(kSnapshotEnding));
 }
 
 namespace {
 
 /// 12 for "version-00000012.snapshot"; none for other names.
 std::optional<Version> version_of(const std::string& name) {
-  if (!name.starts_with(kPrefix) || !name.ends_with(kEnding)) return std::nullopt;
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSnapshotEnding)) return std::nullopt;
   const auto digits =
-      std::string_view(name).substr(kPrefix.size(), name.size() - kPrefix.size() - kEnding.size());
+      std::string_view(name).substr(kPrefix.size(), name.size() - kPrefix.size() - kSnapshotEnding.size());
   auto version = Version{0};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
   if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;

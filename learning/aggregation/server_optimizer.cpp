@@ -12,11 +12,11 @@ namespace fl {
 
 namespace {
 
-constexpr Names<ServerOptimizerName, 5> kNames = {{{"none", ServerOptimizerName::none},
-                                                   {"momentum", ServerOptimizerName::momentum},
-                                                   {"adagrad", ServerOptimizerName::adagrad},
-                                                   {"adam", ServerOptimizerName::adam},
-                                                   {"yogi", ServerOptimizerName::yogi}}};
+constexpr Names<ServerOptimizerName, 5> kOptimizerNames = {{{"none", ServerOptimizerName::none},
+                                                            {"momentum", ServerOptimizerName::momentum},
+                                                            {"adagrad", ServerOptimizerName::adagrad},
+                                                            {"adam", ServerOptimizerName::adam},
+                                                            {"yogi", ServerOptimizerName::yogi}}};
 
 bool has_first_moment(ServerOptimizerName name) {
   return name != ServerOptimizerName::none;
@@ -90,11 +90,11 @@ FL_VECTORIZED void step_yogi(Arrays arrays, Coefficients c) {
 }  // namespace
 
 Result<ServerOptimizerName> parse_server_optimizer(const std::string& name) {
-  return parse_name(kNames, "server optimizer", name);
+  return parse_name(kOptimizerNames, "server optimizer", name);
 }
 
 std::string to_string(ServerOptimizerName name) {
-  return name_in(kNames, name);
+  return name_in(kOptimizerNames, name);
 }
 
 ServerOptimizer::ServerOptimizer(const ServerOptimizerOptions& options, LayoutPtr layout)

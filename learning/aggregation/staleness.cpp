@@ -10,10 +10,10 @@ namespace fl {
 
 namespace {
 
-constexpr Names<StalenessFunction, 4> kNames = {{{"constant", StalenessFunction::constant},
-                                                 {"polynomial", StalenessFunction::polynomial},
-                                                 {"hinge", StalenessFunction::hinge},
-                                                 {"exponential", StalenessFunction::exponential}}};
+constexpr Names<StalenessFunction, 4> kStalenessNames = {{{"constant", StalenessFunction::constant},
+                                                          {"polynomial", StalenessFunction::polynomial},
+                                                          {"hinge", StalenessFunction::hinge},
+                                                          {"exponential", StalenessFunction::exponential}}};
 
 }  // namespace
 
@@ -31,7 +31,7 @@ double default_staleness_a(StalenessFunction function) {
 }
 
 Result<StalenessFunction> parse_staleness(const std::string& name) {
-  return parse_name(kNames, "staleness function", name);
+  return parse_name(kStalenessNames, "staleness function", name);
 }
 
 double staleness_weight(const StalenessOptions& options, std::uint64_t staleness) {

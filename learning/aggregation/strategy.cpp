@@ -8,11 +8,11 @@ namespace fl {
 
 namespace {
 
-constexpr Names<StrategyName, 5> kNames = {{{"fedavg", StrategyName::fedavg},
-                                            {"fedavg_async", StrategyName::fedavg_async},
-                                            {"fedasync", StrategyName::fedasync},
-                                            {"fedasync_delta", StrategyName::fedasync_delta},
-                                            {"fedbuff", StrategyName::fedbuff}}};
+constexpr Names<StrategyName, 5> kStrategyNames = {{{"fedavg", StrategyName::fedavg},
+                                                    {"fedavg_async", StrategyName::fedavg_async},
+                                                    {"fedasync", StrategyName::fedasync},
+                                                    {"fedasync_delta", StrategyName::fedasync_delta},
+                                                    {"fedbuff", StrategyName::fedbuff}}};
 
 /// K of FedBuff unless configured (Nguyen 2022, 2106.06639).
 constexpr std::uint32_t kFedbuffBufferSize = 10;
@@ -23,11 +23,11 @@ constexpr std::uint32_t kClientsPerBufferPlace = 4;
 }  // namespace
 
 Result<StrategyName> parse_strategy(const std::string& name) {
-  return parse_name(kNames, "strategy", name);
+  return parse_name(kStrategyNames, "strategy", name);
 }
 
 std::string to_string(StrategyName name) {
-  return name_in(kNames, name);
+  return name_in(kStrategyNames, name);
 }
 
 bool is_synchronous(StrategyName name) {

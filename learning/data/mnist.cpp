@@ -7,14 +7,14 @@
 namespace fl {
 namespace {
 
-constexpr std::uint32_t kSide_pixels = 28;
-constexpr std::uint32_t kClasses = 10;
+constexpr std::uint32_t kMnistSide_pixels = 28;
+constexpr std::uint32_t kMnistClasses = 10;
 
 constexpr auto kAdvice =
     ". Run scripts/fetch_mnist.sh, set data.dir to a folder that holds the four MNIST files, or set "
     "data.name=synthetic_digits, which needs no files";
 
-tl::unexpected<Error> bad_file(const std::filesystem::path& file, const std::string& what) {
+tl::unexpected<Error> bad_mnist(const std::filesystem::path& file, const std::string& what) {
   return fail(ec::bad_data, file.string() + " " + what);
 }
 
@@ -31,24 +31,25 @@ Result<DatasetPtr> load_half(const std::filesystem::path& dir, const std::string
   if (!labels) return tl::unexpected(labels.error());
 
   const auto& extents = images->extents;
-  if (extents[1] != kSide_pixels || extents[2] != kSide_pixels) {
-    return bad_file(*images_file, "holds images of " + std::to_string(extents[1]) + " × " +
-                                      std::to_string(extents[2]) + " pixels, expected 28 × 28");
+  if (extents[1] != kMnistSide_pixels || extents[2] != kMnistSide_pixels) {
+    return bad_mnist(*images_file, "holds images of " + std::to_string(extents[1]) + " × " +
+                                       std::to_string(extents[2]) + " pixels, expected 28 × 28");
   }
   if (extents[0] != labels->extents[0]) {
-    return bad_file(*images_file, "holds " + std::to_string(extents[0]) + " images but " +
-                                      labels_file->string() + " holds " + std::to_string(labels->extents[0]) +
-                                      " labels");
+    return bad_mnist(*images_file, "holds " + std::to_string(extents[0]) + " images but " +
+                                       labels_file->string() + " holds " +
+                                       std::to_string(labels->extents[0]) + " labels");
   }
-  const auto outside = std::ranges::find_if(labels->values, [](auto label) { return label >= kClasses; });
+  const auto outside =
+      std::ranges::find_if(labels->values, [](auto label) { return label >= kMnistClasses; });
   if (outside != labels->values.end()) {
-    return bad_file(*labels_file, "holds the label " + std::to_string(*outside) + " at position " +
-                                      std::to_string(outside - labels->values.begin()) +
-                                      ", expected labels from 0 to 9");
+    return bad_mnist(*labels_file, "holds the label " + std::to_string(*outside) + " at position " +
+                                       std::to_string(outside - labels->values.begin()) +
+                                       ", expected labels from 0 to 9");
   }
   return std::make_shared<const Dataset>(
-      std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels}, kClasses, std::move(images->values),
-      std::vector<std::int64_t>(labels->values.begin(), labels->values.end()));
+      std::vector<std::int64_t>{1, kMnistSide_pixels, kMnistSide_pixels}, kMnistClasses,
+      std::move(images->values), std::vector<std::int64_t>(labels->values.begin(), labels->values.end()));
 }
 
 }  // namespace

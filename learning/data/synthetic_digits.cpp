@@ -12,7 +12,7 @@ namespace fl {
 namespace {
 
 constexpr int kSide_pixels = 28;
-constexpr std::uint32_t kClasses = 10;
+constexpr std::uint32_t kDigitClasses = 10;
 
 // How much the digits vary.
 constexpr double kHalfHeight_pixels = 9;
@@ -55,7 +55,7 @@ Stroke operator+(Stroke first, const Stroke& second) {
 }
 
 /// The ways in which each digit is written.
-std::array<std::vector<Glyph>, kClasses> make_glyphs() {
+std::array<std::vector<Glyph>, kDigitClasses> make_glyphs() {
   return {{
       {{arc({0, 0}, 0.55, 0.9, 0, 360)}},
       {{{{0, -0.9}, {0, 0.9}}}, {{{-0.3, -0.55}, {0.05, -0.9}, {0.05, 0.9}}}},
@@ -158,11 +158,11 @@ DatasetPtr make_digits(std::uint32_t count, std::uint64_t seed, std::string_view
   labels.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     RandomStream random(stream_seed(seed, purpose, i));
-    const auto label = random.below(kClasses);
+    const auto label = random.below(kDigitClasses);
     labels.push_back(static_cast<std::int64_t>(label));
     append_image(pixels, glyphs[label], random);
   }
-  return std::make_shared<const Dataset>(std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels}, kClasses,
+  return std::make_shared<const Dataset>(std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels}, kDigitClasses,
                                          std::move(pixels), std::move(labels));
 }
 

@@ -10,7 +10,7 @@ namespace fl {
 namespace {
 
 constexpr std::size_t kFeatures = 60;
-constexpr std::size_t kClasses = 10;
+constexpr std::size_t kLogisticClasses = 10;
 constexpr double kCovarianceDecay = -1.2;
 constexpr double kLogSizeMean = 4;
 constexpr double kLogSizeDeviation = 2;
@@ -43,15 +43,15 @@ class Client {
   /// The softmax is monotone, so its largest component is that of its argument.
   std::int64_t label(const std::array<float, kFeatures>& x) const {
     auto scores = biases_;
-    for (std::size_t k = 0; k < kClasses; ++k) {
+    for (std::size_t k = 0; k < kLogisticClasses; ++k) {
       for (std::size_t j = 0; j < kFeatures; ++j) scores[k] += weights_[k * kFeatures + j] * x[j];
     }
     return std::ranges::max_element(scores) - scores.begin();
   }
 
  private:
-  std::array<double, kClasses * kFeatures> weights_{};
-  std::array<double, kClasses> biases_{};
+  std::array<double, kLogisticClasses * kFeatures> weights_{};
+  std::array<double, kLogisticClasses> biases_{};
   std::array<double, kFeatures> means_{};
   std::array<double, kFeatures> deviations_{};
 };
@@ -69,7 +69,7 @@ struct Samples {
 
   DatasetPtr to_dataset() && {
     return std::make_shared<const Dataset>(std::vector<std::int64_t>{kFeatures},
-                                           static_cast<std::uint32_t>(kClasses), std::move(features),
+                                           static_cast<std::uint32_t>(kLogisticClasses), std::move(features),
                                            std::move(labels));
   }
 };

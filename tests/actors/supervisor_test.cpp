@@ -16,9 +16,9 @@ namespace {
 
 /// Children that write down their lives. One message crashes a child, another ends it.
 struct Family {
+  std::vector<std::string> events;  ///< "a up", "a down", "a wired"; outlives those that are left at the end
   VirtualTime time;
   test::Neighbours neighbours{time};
-  std::vector<std::string> events;             ///< "a up", "a down", "a wired"
   std::map<std::string, caf::actor> children;  ///< the newest life of each
   bool stubborn = false;                       ///< children do not stop when asked
   int unable = 0;                              ///< so many times a child cannot be started

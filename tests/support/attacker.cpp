@@ -158,7 +158,8 @@ class Attacker {
     if (!assignment || assignment->kind != Assignment::Kind::task) return;
     const auto& task = assignment->task;
     if (attack_ == "fetches") {
-      while (ask<Chunk>(fetch_atom_v, task.id, std::uint64_t{0}, 1u << 19)) continue;
+      // Never the whole: once a client has that, its lease holds no model any more.
+      while (ask<Chunk>(fetch_atom_v, task.id, std::uint64_t{0}, 1u << 14)) continue;
     } else if (attack_ == "offers") {
       for (auto hash = std::uint64_t{1}; ask<std::uint64_t>(UploadOffer{task.id, task.epoch, 1 << 20, hash});)
         ++hash;
