@@ -56,9 +56,9 @@ class Durability(DurabilityTest):
     def test_a_synchronous_aggregator_killed_at_random_moments_loses_nothing(self):
         self.kill_servers([*SERVER, "strategy.name=fedavg"])
 
-    def test_clients_killed_at_random_moments_lose_nothing(self):
+    def kill_clients(self, settings):
         out = self.folder / "run"
-        server = self.aggregator(out, settings=SERVER)
+        server = self.aggregator(out, settings=settings)
         self.start_clients(server.port)
         kills = max(2, KILLS // 2)
         for _ in range(kills):
@@ -68,20 +68,32 @@ class Durability(DurabilityTest):
         self.check_ledger(out)
         self.report(f"{kills} kills of clients", out)
 
-    def test_both_sides_killed_at_random_moments_lose_nothing(self):
+    def test_clients_killed_at_random_moments_lose_nothing(self):
+        self.kill_clients(SERVER)
+
+    def test_clients_of_a_synchronous_run_killed_at_random_moments_lose_nothing(self):
+        self.kill_clients([*SERVER, "strategy.name=fedavg", "schedule.rejoin_s=1"])
+
+    def kill_both(self, settings):
         out = self.folder / "run"
-        server = self.aggregator(out, settings=SERVER)
+        server = self.aggregator(out, settings=settings)
         self.start_clients(server.port)
         kills = max(4, KILLS // 2)
         for _ in range(kills):
             time.sleep(self.random.uniform(0.02, 0.4))
             if self.random.random() < 0.5:
-                server = self.kill_server(server, out, SERVER)
+                server = self.kill_server(server, out, settings)
             else:
                 self.kill_client(server.port, self.random.randrange(4))
         self.stop_when_all_are_back(out, server)
         self.check_ledger(out)
         self.report(f"{kills} kills of either side", out)
+
+    def test_both_sides_killed_at_random_moments_lose_nothing(self):
+        self.kill_both(SERVER)
+
+    def test_both_sides_of_a_synchronous_run_killed_at_random_moments_lose_nothing(self):
+        self.kill_both([*SERVER, "strategy.name=fedavg", "schedule.rejoin_s=1"])
 
     def test_a_run_that_began_without_a_ledger_goes_on_with_one(self):
         out = self.folder / "run"
