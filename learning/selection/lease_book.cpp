@@ -317,6 +317,11 @@ std::string LeaseBook::why_wait() const {
 }
 
 void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint now) {
+  // Works of one owner are answered in their order. One that it lost lives on in copies only until it has new
+  // work.
+  if (shares_work() && kind == TaskKind::train && !options_.synchronous)
+    supersede([&](const Task& task) { return task.owner == client && task.client != client; },
+              "the client whose work it was has newer work");
   auto lease = Lease();
   lease.model = model_;
   lease.assignment.kind = Assignment::Kind::task;
@@ -422,10 +427,16 @@ void LeaseBook::give_copy(Member& member, ClientId client, const OpenLease& orig
 
 /// The work was answered: nobody else needs to do it.
 void LeaseBook::supersede(TaskId work) {
+  supersede([&](const Task& task) { return task.work == work; },
+            "a client that holds the same data answered first");
+}
+
+void LeaseBook::supersede(const std::function<bool(const Task&)>& which, const std::string& reason) {
   for (auto& [client, member] : members_) {
-    if (!member.lease || member.lease->lease->assignment.task.work != work) continue;
-    effects_.voided.push_back({client, member.lease->lease->assignment.task.id,
-                               "a client that holds the same data answered first", false, work, true});
+    if (!member.lease) continue;
+    const auto& task = member.lease->lease->assignment.task;
+    if (!which(task)) continue;
+    effects_.voided.push_back({client, task.id, reason, false, task.work, true});
     member.lease.reset();
   }
 }

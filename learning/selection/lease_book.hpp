@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -182,6 +183,7 @@ class LeaseBook {
   const OpenLease* work_to_share(const Member& member, TimePoint now) const;
   void give_copy(Member& member, ClientId client, const OpenLease& original, TimePoint now);
   void supersede(TaskId work);
+  void supersede(const std::function<bool(const Task&)>& which, const std::string& reason);
   std::optional<Seconds> usual_duration() const;
   void void_lease(Member& member, ClientId client, const std::string& reason);
   void try_open_cohort(TimePoint now);

@@ -145,6 +145,26 @@ TEST_CASE("when the slow client answers after all, its backup is void") {
   CHECK(effects.voided[0].task == backup.id);
 }
 
+TEST_CASE("a copy of work that its owner has lost is void when the owner has new work") {
+  auto book = BookOnClock(with_backups(3, false));
+  book.begin();
+  for (auto client = 0u; client < 3; ++client) book.join(client);
+  show_what_is_usual(book);
+  const auto slow = ask(book, 1, kSameData);
+  book.pass(30);
+  const auto backup = ask(book, 2, kSameData);
+  REQUIRE(backup.work == slow.id);
+  book.lose(1, slow.id, "out of memory");
+  book.book.take_effects();
+  const auto next = ask(book, 1, kSameData);
+  CHECK(next.work == next.id);
+  const auto effects = book.book.take_effects();
+  REQUIRE(effects.voided.size() == 1);
+  CHECK(effects.voided[0].client == 2);
+  CHECK(effects.voided[0].task == backup.id);
+  CHECK(effects.voided[0].superseded);
+}
+
 TEST_CASE(
     "there are no more backups at once than allowed, one for a task, and none without knowing what is "
     "usual") {
