@@ -139,6 +139,11 @@ Result<void> check_value(const GivenValue& given) {
       std::find(key.choices.begin(), key.choices.end(), *word) == key.choices.end())
     return fail(ec::bad_config, said(given) + " is not one of " + quoted_list(key.choices) +
                                     "; the nearest is \"" + nearest(*word, key.choices) + "\"");
+  // A run keeps its settings in config.toml, which holds only what is UTF-8.
+  const auto is_text = key.type == ConfigType::text || key.type == ConfigType::texts;
+  if (is_text && !read_toml(key.name + " = " + to_toml(given.value), given.where))
+    return fail(ec::bad_config, given.where + ": the value of " + key.name +
+                                    " is not valid UTF-8; rename the file, or write the name in UTF-8");
   return {};
 }
 

@@ -314,6 +314,11 @@ TEST_CASE("settings that contradict each other are refused") {
   CHECK(holds_all(refusal({{"chaos.crash", "everything"}}), {"chaos.crash", "everything"}));
 }
 
+TEST_CASE("what could not be written to config.toml is refused") {
+  CHECK(holds_all(refusal({{"net.allow_list", "list\xaa"}}), {"net.allow_list", "UTF-8"}));
+  CHECK(with({{"net.allow_list", "schl\xc3\xbcssel \"\\ \x01"}}).has_value());
+}
+
 TEST_CASE("what this version does not have yet is refused, not ignored") {
   for (const auto& setting :
        std::vector<std::pair<std::string, std::string>>{{"simulate.clock", "virtual"},
