@@ -20,7 +20,7 @@ class DurabilityTest(LedgerTest):
         self.clients = []
 
     def check_ledger(self, out, when=""):
-        super().check_ledger(out, self.clients, f"(FL_SEED={SEED}) {when}")
+        return super().check_ledger(out, self.clients, f"(FL_SEED={SEED}) {when}")
 
     def start_clients(self, port, count=4):
         self.clients = [self.client(port, f"c{i}", "--out", self.folder / f"c{i}", settings=CLIENT)

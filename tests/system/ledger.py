@@ -32,7 +32,7 @@ class LedgerTest(FederationTest):
         return tasks
 
     def check_ledger(self, out, clients, when=""):
-        """As `check_committed`, and the ledger gives the model of the summary.
+        """As `check_committed`, and the ledger gives the model of the summary. Returns how many were acknowledged.
 
         `clients` are the processes that took part, those noted before aside; the run is over and was kept with
         store.keep_updates.
@@ -44,6 +44,9 @@ class LedgerTest(FederationTest):
         self.assertEqual(code, 0, f"{when}\n{output}")
         self.assertIn(summary["model_sha256"], output, when)
         self.assert_versions_once(out)
+        acknowledged = len(self.accepted)
+        self.accepted.clear()  # a test may go on with another run
+        return acknowledged
 
     def heard(self, client):
         """Updates that this process was told are accepted."""

@@ -30,11 +30,11 @@ class Durability(DurabilityTest):
         victim.end()
         self.clients[index] = self.client(port, f"c{index}", "--out", self.folder / f"c{index}", settings=CLIENT)
 
-    def report(self, what, out):
+    def report(self, what, out, acknowledged):
         summary = self.summary(out)
         size = sum(file.stat().st_size for file in (out / "updates").iterdir())
         print(f"{what}: {summary['updates_accepted']} updates in version {summary['model_version']}, "
-              f"{len(self.accepted)} heard of by clients, {size / 1e6:.1f} MB in the ledger, model_sha256 of the "
+              f"{acknowledged} heard of by clients, {size / 1e6:.1f} MB in the ledger, model_sha256 of the "
               f"summary = of the replay, FL_SEED={SEED}", flush=True)
 
     def kill_servers(self, settings):
@@ -47,8 +47,7 @@ class Durability(DurabilityTest):
         self.stop_when_all_are_back(out, server)
         for client in self.clients:
             self.assertEqual(client.wait(), 0, client.output)
-        self.check_ledger(out)
-        self.report(f"{KILLS} kills of the aggregator", out)
+        self.report(f"{KILLS} kills of the aggregator", out, self.check_ledger(out))
 
     def test_an_aggregator_killed_at_random_moments_loses_nothing(self):
         self.kill_servers(SERVER)
@@ -65,8 +64,7 @@ class Durability(DurabilityTest):
             time.sleep(self.random.uniform(0.02, 0.4))
             self.kill_client(server.port, self.random.randrange(4))
         self.stop_when_all_are_back(out, server)
-        self.check_ledger(out)
-        self.report(f"{kills} kills of clients", out)
+        self.report(f"{kills} kills of clients", out, self.check_ledger(out))
 
     def test_clients_killed_at_random_moments_lose_nothing(self):
         self.kill_clients(SERVER)
@@ -86,8 +84,7 @@ class Durability(DurabilityTest):
             else:
                 self.kill_client(server.port, self.random.randrange(4))
         self.stop_when_all_are_back(out, server)
-        self.check_ledger(out)
-        self.report(f"{kills} kills of either side", out)
+        self.report(f"{kills} kills of either side", out, self.check_ledger(out))
 
     def test_both_sides_killed_at_random_moments_lose_nothing(self):
         self.kill_both(SERVER)
