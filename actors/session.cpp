@@ -95,7 +95,7 @@ Result<void> Upload::add(const Chunk& chunk) {
     if (auto ok = sink->write(chunk.offset, bytes); !ok) return ok;
     if (to_be_kept_) sink->start_flush();
   } else {
-    std::ranges::copy(bytes, std::get<AlignedBuffer>(target_).data() + chunk.offset);
+    copy_bytes(bytes, std::get<AlignedBuffer>(target_).data() + chunk.offset);
   }
   hash_.add(bytes);
   received_ += bytes.size();

@@ -31,7 +31,7 @@ class PrefixSource final : public ByteSource {
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override {
     if (offset > prefix_.size() || out.size() > prefix_.size() - offset)
       return fail(ec::corrupt_data, "the blob's header is not whole");
-    std::ranges::copy(prefix_.subspan(offset, out.size()), out.begin());
+    copy_bytes(prefix_.subspan(offset, out.size()), out.data());
     return {};
   }
 
@@ -68,7 +68,7 @@ Result<void> PublishedModel::read(std::uint64_t offset, std::span<std::byte> out
     file = file_;
   }
   if (!parameters) return file->read(offset, out);
-  std::ranges::copy(parameters->bytes().subspan(offset, out.size()), out.begin());
+  copy_bytes(parameters->bytes().subspan(offset, out.size()), out.data());
   return {};
 }
 
@@ -140,7 +140,7 @@ Result<void> ModelReceiver::add(std::span<const std::byte> part) {
     auto target = std::as_writable_bytes(parameters_->values());
     if (offset - payload_offset_ + part.size() > target.size())
       return fail(ec::corrupt_data, "the model holds more than its parameters");
-    std::ranges::copy(part, target.data() + (offset - payload_offset_));
+    copy_bytes(part, target.data() + (offset - payload_offset_));
     return {};
   }
   head_.insert(head_.end(), part.begin(), part.end());
@@ -169,7 +169,7 @@ Result<void> ModelReceiver::read_header() {
   const auto rest = std::span(head_).subspan(std::min<std::size_t>(payload_offset_, head_.size()));
   if (rest.size() > layout_->size_bytes())
     return fail(ec::corrupt_data, "the model holds more than its parameters");
-  std::ranges::copy(rest, std::as_writable_bytes(parameters_->values()).data());
+  copy_bytes(rest, std::as_writable_bytes(parameters_->values()).data());
   head_.clear();
   return {};
 }

@@ -84,7 +84,7 @@ Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64
 
 Bytes::Bytes(std::span<const std::byte> bytes) {
   auto copy = std::make_shared_for_overwrite<std::byte[]>(bytes.size());
-  if (!bytes.empty()) std::memcpy(copy.get(), bytes.data(), bytes.size());
+  copy_bytes(bytes, copy.get());
   view_ = {copy.get(), bytes.size()};
   owner_ = std::move(copy);
 }
@@ -132,7 +132,7 @@ AlignedBuffer::~AlignedBuffer() {
 
 Result<void> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (auto ok = check_range(offset, out.size(), size()); !ok) return ok;
-  if (!out.empty()) std::memcpy(out.data(), buffer_.data() + offset, out.size());
+  copy_bytes(buffer_.span().subspan(offset, out.size()), out.data());
   return {};
 }
 

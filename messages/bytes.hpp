@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +12,11 @@
 #include "messages/errors.hpp"
 
 namespace fl {
+
+/// Copies to `to`, where as many bytes have room. Nothing may be nowhere: memcpy takes no null pointer.
+inline void copy_bytes(std::span<const std::byte> from, std::byte* to) {
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
 
 /// Immutable bytes that travel in one message, shared by pointer within a process. Serialised in bulk from
 /// where they lie; a claimed length is checked against what was received before memory is taken for it
