@@ -2,9 +2,10 @@
 
 #include <sys/mman.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <new>
 #include <string>
@@ -15,15 +16,63 @@ namespace fl {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kLarge_bytes = std::size_t{1} << 20;
+constexpr std::size_t kLarge_bytes = std::size_t{64} << 10;
+constexpr std::size_t kHugePage_bytes = std::size_t{2} << 20;
 
 bool is_large(std::size_t size_bytes) {
   return size_bytes >= kLarge_bytes;
 }
 
-/// Large blocks come from the system, not the heap, where models of many threads would leave holes. The
-/// system clears each page at its first touch, which costs as much as a copy, so the last two freed blocks
-/// are kept: the base and the update of a client, the old and the new version of a server.
+std::size_t round_up(std::size_t size_bytes, std::size_t unit_bytes) {
+  return (size_bytes + unit_bytes - 1) / unit_bytes * unit_bytes;
+}
+
+/// Freed blocks, newest first, to be used again.
+class KeptBlocks {
+ public:
+  struct Block {
+    std::byte* data = nullptr;
+    std::size_t length = 0;
+  };
+
+  /// At least so many stay, more while they are not too large together.
+  KeptBlocks(std::size_t at_least, std::size_t most_bytes) : at_least_(at_least), most_bytes_(most_bytes) {}
+
+  std::byte* take(std::size_t length) {
+    const auto lock = std::lock_guard(mutex_);
+    const auto found = std::ranges::find(blocks_, length, &Block::length);
+    if (found == blocks_.end()) return nullptr;
+    auto* const data = found->data;
+    blocks_.erase(found);
+    bytes_ -= length;
+    return data;
+  }
+
+  /// Returns the block that has no place any more.
+  Block give_back(Block block) {
+    const auto lock = std::lock_guard(mutex_);
+    blocks_.push_front(block);
+    bytes_ += block.length;
+    if (blocks_.size() <= at_least_ || bytes_ <= most_bytes_) return {};
+    const auto oldest = blocks_.back();
+    blocks_.pop_back();
+    bytes_ -= oldest.length;
+    return oldest;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<Block> blocks_;
+  std::size_t bytes_ = 0;
+  std::size_t at_least_;
+  std::size_t most_bytes_;
+};
+
+/// Blocks of models and chunks come from the system, not the heap: there the small things that live longer,
+/// such as CAF's timeouts of requests, would settle in the holes they leave, and a process with a hundred
+/// clients grew by hundreds of megabytes a second. The system clears each page at its first touch, which
+/// costs as much as a copy, so some freed blocks are kept: two of models (the base and the update of a
+/// client, the old and the new version of a server), and chunks.
 class LargeBlocks {
  public:
   static LargeBlocks& instance() {
@@ -34,45 +83,39 @@ class LargeBlocks {
 
   std::byte* take(std::size_t size_bytes) {
     const auto length = mapped_length(size_bytes);
-    {
-      const auto lock = std::lock_guard(mutex_);
-      for (auto& block : kept_)
-        if (block.length == length) return std::exchange(block, {}).data;
-    }
+    if (auto* const kept = kept_of(length).take(length)) return kept;
     const auto mapped = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED) throw std::bad_alloc();
     // Advice only: without huge pages the first touch of a large model costs a page fault for every 4 KB.
-    (void)::madvise(mapped, length, MADV_HUGEPAGE);
+    if (length >= kHugePage_bytes) (void)::madvise(mapped, length, MADV_HUGEPAGE);
     return static_cast<std::byte*>(mapped);
   }
 
   void give_back(std::byte* data, std::size_t size_bytes) {
-    auto oldest = Block{data, mapped_length(size_bytes)};
-    {
-      const auto lock = std::lock_guard(mutex_);
-      for (auto& block : kept_) {
-        std::swap(block, oldest);
-        if (oldest.data == nullptr) return;
-      }
-    }
-    ::munmap(oldest.data, oldest.length);
+    const auto length = mapped_length(size_bytes);
+    const auto oldest = kept_of(length).give_back({data, length});
+    if (oldest.data != nullptr) ::munmap(oldest.data, oldest.length);
   }
 
  private:
-  struct Block {
-    std::byte* data = nullptr;
-    std::size_t length = 0;
-  };
-
-  /// Whole huge pages, so that a model and an update of it, a header longer, fit the same block.
+  /// Whole huge pages, or whole large parts, so that a model and an update of it, a header longer, fit the
+  /// same block.
   static std::size_t mapped_length(std::size_t size_bytes) {
-    constexpr auto kHugePage_bytes = std::size_t{2} << 20;
-    return (size_bytes + kHugePage_bytes - 1) / kHugePage_bytes * kHugePage_bytes;
+    return round_up(size_bytes, size_bytes < kHugePage_bytes ? kLarge_bytes : kHugePage_bytes);
   }
 
-  std::mutex mutex_;
-  std::array<Block, 2> kept_;  ///< newest first
+  KeptBlocks& kept_of(std::size_t length) { return length < kHugePage_bytes ? small_ : models_; }
+
+  KeptBlocks small_{2, std::size_t{32} << 20};
+  KeptBlocks models_{2, 0};
 };
+
+/// Memory of bytes that travel, with whom it belongs to.
+std::pair<std::shared_ptr<const void>, std::span<std::byte>> shared_memory(std::size_t size_bytes) {
+  auto buffer = std::make_shared<AlignedBuffer>(size_bytes);
+  const auto span = buffer->span();
+  return {std::move(buffer), span};
+}
 
 Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
   if (offset <= size && length <= size - offset) return {};
@@ -83,17 +126,16 @@ Result<void> check_range(std::uint64_t offset, std::uint64_t length, std::uint64
 }  // namespace
 
 Bytes::Bytes(std::span<const std::byte> bytes) {
-  auto copy = std::make_shared_for_overwrite<std::byte[]>(bytes.size());
-  copy_bytes(bytes, copy.get());
-  view_ = {copy.get(), bytes.size()};
-  owner_ = std::move(copy);
+  auto [owner, copy] = shared_memory(bytes.size());
+  copy_bytes(bytes, copy.data());
+  owner_ = std::move(owner);
+  view_ = copy;
 }
 
 Result<Bytes> Bytes::make(std::size_t size, const std::function<Result<void>(std::span<std::byte>)>& fill) {
-  auto memory = std::make_shared_for_overwrite<std::byte[]>(size);
-  const auto span = std::span<std::byte>(memory.get(), size);
-  if (auto ok = fill(span); !ok) return tl::unexpected(ok.error());
-  return Bytes(std::move(memory), span);
+  auto [owner, memory] = shared_memory(size);
+  if (auto ok = fill(memory); !ok) return tl::unexpected(ok.error());
+  return Bytes(std::move(owner), memory);
 }
 
 Result<Bytes> ByteSource::part(std::uint64_t offset, std::uint64_t length) const {
@@ -108,8 +150,7 @@ AlignedBuffer::AlignedBuffer(std::size_t size_bytes) : size_(size_bytes) {
   if (is_large(size_bytes)) {
     data_ = LargeBlocks::instance().take(size_bytes);
   } else {
-    data_ = static_cast<std::byte*>(
-        std::aligned_alloc(kAlignment, (size_bytes + kAlignment - 1) / kAlignment * kAlignment));
+    data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, round_up(size_bytes, kAlignment)));
     if (data_ == nullptr) throw std::bad_alloc();
   }
 }

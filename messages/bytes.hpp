@@ -63,7 +63,8 @@ class ByteSource : public std::enable_shared_from_this<ByteSource> {
 
 using ByteSourcePtr = std::shared_ptr<const ByteSource>;
 
-/// A 64-byte aligned block of memory of fixed size, uninitialised at first. Large ones ask for huge pages.
+/// A 64-byte aligned block of memory of fixed size, uninitialised at first. Those of 64 KB and more do not
+/// come from the heap; those of models ask for huge pages.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
