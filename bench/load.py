@@ -2,7 +2,7 @@
 
 A thousand echo clients in ten processes (client.count) by default. The server's resident memory is read every second;
 its slope is fitted after a warm-up of a quarter of the time. Every update that a client was told is accepted must be in
-the ledger, once.
+the ledger, once. The same slope is taken of one client process.
 """
 
 import argparse
@@ -89,12 +89,16 @@ def main():
     clients = [start(folder, f"p{i}", ["--role", "client", "--join", f"127.0.0.1:{port}", "--name", f"p{i}",
                                        "--log-level", "warn"],
                      [*echo, f"client.count={share}", "client.spool=never"]) for i in range(options.processes)]
-    samples, begun = [], time.monotonic()
+    samples, client_samples, begun = [], [], time.monotonic()
     while time.monotonic() - begun < options.seconds and server.poll() is None:
         samples.append((time.monotonic() - begun, resident_mb(server)))
+        client_samples.append((time.monotonic() - begun, resident_mb(clients[0])))
         time.sleep(1)
     client_mb = [resident_mb(client) for client in clients]
-    server.send_signal(signal.SIGINT)
+    gone = [i for i, client in enumerate(clients) if client.poll() is not None]
+    if gone:
+        sys.exit(f"client processes {gone} ended early (out of memory?); their logs say more where --keep is given")
+    subprocess.run([str(NODE), "stop", str(folder / "server")], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     code = server.wait()
     deadline = time.monotonic() + 60
     for client in clients:
@@ -103,12 +107,12 @@ def main():
         except subprocess.TimeoutExpired:
             client.send_signal(signal.SIGINT)
             client.wait()
-    report(options, folder, samples, client_mb, code)
+    report(options, folder, samples, client_samples, client_mb, code)
     if temporary:
         temporary.cleanup()
 
 
-def report(options, folder, samples, client_mb, code):
+def report(options, folder, samples, client_samples, client_mb, code):
     summary = json.loads((folder / "server/summary.json").read_text())
     joined = [json.loads((folder / f"p{i}/summary.json").read_text()) for i in range(options.processes)]
     told = sum(one["updates_accepted"] for one in joined)
@@ -134,7 +138,9 @@ def report(options, folder, samples, client_mb, code):
         print(f"server memory     {min(values):.0f} to {max(values):.0f} MB after warm-up, mean {statistics.fmean(values):.0f}, "
               f"peak {summary['peak_rss_bytes'] / 1e6:.0f}")
         print(f"slope             {60 * rise:+.2f} MB/min, 95 % interval ± {60 * width:.2f} (means of ten seconds)")
-    print(f"client processes  {min(client_mb):.0f} to {max(client_mb):.0f} MB each")
+    print(f"client processes  {min(client_mb):.0f} to {max(client_mb):.0f} MB each at the end")
+    rise, width = slope(blocks([sample for sample in client_samples if sample[0] >= options.seconds / 4]))
+    print(f"slope of one      {60 * rise:+.2f} MB/min, 95 % interval ± {60 * width:.2f}")
 
 
 if __name__ == "__main__":
