@@ -194,6 +194,7 @@ void ClientState::train() {
   receiver.reset();
   tally.state = "training from version " + std::to_string(task.base);
   tally.last_version = task.base;
+  spdlog::debug("{}: trains for task {} from version {}", options.name, task.id, task.base);
   self->request(trainer, caf::infinite, train_atom_v, task, base)
       .then(
           [this, id = task.id, epoch = task.epoch](const TrainedUpdatePtr& trained) {

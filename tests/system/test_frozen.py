@@ -42,8 +42,10 @@ class Frozen(LedgerTest):
 
     def test_a_frozen_client_is_noticed_and_its_task_passes_on(self):
         self.start_run([*IMPATIENT, "schedule.rejoin_s=0.5", "strategy.buffer_size=1"],
-                       [*IMPATIENT, "train.echo_seconds=0.3"])
+                       [*IMPATIENT, "train.echo_seconds=1", "log.level=debug"])
         victim, others = self.clients[1], self.clients[:1] + self.clients[2:]
+        # In the midst of a task that it has begun: of one that it has only been given it would have nothing to say.
+        victim.wait_for("trains for task", sum("trains for task" in line for line in victim.lines) + 1)
         self.freeze(victim)
         frozen_at = time.monotonic()
         self.server.wait_for(r"c1 has left")
