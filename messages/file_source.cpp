@@ -84,7 +84,8 @@ Result<void> FileSource::keep_as(const std::filesystem::path& path) const {
     return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
   if (auto ok = durable_step("flush", path); !ok) return ok;
   if (::fdatasync(file_.get()) != 0) return tl::unexpected(system_error("cannot flush", path));
-  // It was folded before it was kept, and is read again after a crash at most: what comes next finds room in memory.
+  // It was folded before it was kept, and is read again after a crash at most: what comes next finds room in
+  // memory.
   (void)::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
   return {};
 }

@@ -162,8 +162,8 @@ DatasetPtr make_digits(std::uint32_t count, std::uint64_t seed, std::string_view
     labels.push_back(static_cast<std::int64_t>(label));
     append_image(pixels, glyphs[label], random);
   }
-  return std::make_shared<const Dataset>(std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels}, kDigitClasses,
-                                         std::move(pixels), std::move(labels));
+  return std::make_shared<const Dataset>(std::vector<std::int64_t>{1, kSide_pixels, kSide_pixels},
+                                         kDigitClasses, std::move(pixels), std::move(labels));
 }
 
 }  // namespace

@@ -134,8 +134,8 @@ TEST_CASE("every value that travels comes back as it was") {
 
 TEST_CASE("a number travels as it is, one that has diverged too") {
   using Limits = std::numeric_limits<double>;
-  for (const auto number : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
-                            Limits::max(), -0.0}) {
+  for (const auto number : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
+                            Limits::denorm_min(), Limits::max(), -0.0}) {
     auto back = Evaluation();
     CHECK_FALSE(decode(encoded(Evaluation{1, 2, number, 0.5}), back));
     CHECK(std::bit_cast<std::uint64_t>(back.loss) == std::bit_cast<std::uint64_t>(number));
