@@ -160,25 +160,24 @@ void AggregatorState::decide_waiting() {
   if (options.durable_updates && aggregation && !no_room) save();
 }
 
-/// Whether this update was folded before, or waits for its turn: a client sends one again when its connection
-/// ended between its update and our receipt. Then `promise` is taken, and kept like the first one.
-bool AggregatorState::recognise(ClientId client, TaskId task, ReceiptPromise& promise) {
+/// Whether this update was folded before, or waits for its turn in `slot`: a client sends one again when its
+/// connection ended between its update and our receipt. Then `promise` is taken, and kept like the first one.
+bool AggregatorState::recognise(ClientId client, TaskId task, Slot* slot, ReceiptPromise& promise) {
   if (!options.durable_updates && is_synchronous(options.strategy.name)) return false;
   if (const auto last = answered.find(client); last != answered.end() && last->second.receipt.task == task) {
     acknowledge(std::move(promise), last->second);
     return true;
   }
-  for (auto& [work, slot] : slots) {
-    if (!slot.waiting || slot.waiting->info.client != client || slot.waiting->info.task != task) continue;
-    slot.promise = std::move(promise);
-    return true;
-  }
-  return false;
+  if (slot == nullptr || !slot->holds(client, task)) return false;
+  slot->promise = std::move(promise);
+  return true;
 }
 
 void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promise) {
   const auto task = update->info.task;
-  if (recognise(update->info.client, task, promise)) return;
+  const auto found = slots.find(update->work);
+  auto* const slot = found == slots.end() ? nullptr : &found->second;
+  if (recognise(update->info.client, task, slot, promise)) return;
   if (over) {
     promise.deliver(refuse(*update, {ec::run_over, *over}));
     return;
@@ -226,21 +225,19 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
         refuse(*update, {ec::duplicate_update, "enough other clients answered first (schedule.redundancy)"}));
     return;
   }
-  const auto found = slots.find(update->work);
-  if (found == slots.end() || update->info.base != aggregation->version()) {
+  if (slot == nullptr || update->info.base != aggregation->version()) {
     promise.deliver(refuse(*update, {ec::unknown_lease, "the task does not belong to the current cohort"}));
     return;
   }
-  auto& slot = found->second;
-  if (slot.settled || slot.waiting) {
+  if (slot->settled || slot->waiting) {
     promise.deliver(refuse(*update, {ec::duplicate_update, "the task was answered before, or given up"}));
     return;
   }
   self->send(peers->scheduler, settle_atom_v, update->info.client, task);
-  slot.waiting = update;
-  slot.weight = *weight;
+  slot->waiting = update;
+  slot->weight = *weight;
   if (options.durable_updates)
-    slot.promise = std::move(promise);
+    slot->promise = std::move(promise);
   else
     promise.deliver(answer_of(*update, *weight).receipt);
   if (++taken == cohort->wanted) settle_the_rest();
@@ -552,8 +549,11 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
         });
         if (!state.aggregation || undecided)
           return to_caf({ec::unavailable, "the aggregator cannot say yet"});
+        const auto found = std::ranges::find_if(
+            state.slots, [&](const auto& entry) { return entry.second.holds(client, task); });
+        auto* const slot = found == state.slots.end() ? nullptr : &found->second;
         auto promise = self->make_response_promise<Receipt>();
-        if (!state.recognise(client, task, promise))
+        if (!state.recognise(client, task, slot, promise))
           promise.deliver(Receipt{task, ec::unknown_lease, "the task is not leased to this client", 0, 0});
         return promise;
       },

@@ -80,6 +80,11 @@ struct AggregatorState {
     ValidUpdatePtr waiting;  ///< arrived before its turn
     Weight weight;
     ReceiptPromise promise;  ///< unless it was answered on arrival
+
+    /// Whether this update waits here for its turn.
+    bool holds(ClientId client, TaskId task) const {
+      return waiting && waiting->info.client == client && waiting->info.task == task;
+    }
   };
 
   aggregator_actor::pointer self = nullptr;
@@ -123,7 +128,7 @@ struct AggregatorState {
   void submit(const ValidUpdatePtr& update, ReceiptPromise promise);
   void decide(const ValidUpdatePtr& update, ReceiptPromise promise);
   void decide_waiting();
-  bool recognise(ClientId client, TaskId task, ReceiptPromise& promise);
+  bool recognise(ClientId client, TaskId task, Slot* slot, ReceiptPromise& promise);
   void acknowledge(ReceiptPromise promise, const Answer& answer);
   Answer answer_of(const ValidUpdate& update, const Weight& weight) const;
   Receipt refuse(const ValidUpdate& update, const Error& error);

@@ -154,7 +154,7 @@ class RunStorage {
   virtual Result<std::vector<Task>> open_leases() = 0;
 
   /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in
-  /// rising order.
+  /// rising order; the newest may come again, and takes its own place.
   virtual Result<void> save_version(const VersionRecord& version) = 0;
 
   /// Adds the version's line to metrics.jsonl, once it has been evaluated or will not be (none). In rising

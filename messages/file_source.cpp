@@ -84,9 +84,9 @@ Result<void> FileSource::keep_as(const std::filesystem::path& path) const {
     return tl::unexpected(system_error("cannot move to " + path.string() + " the file", path_));
   if (auto ok = durable_step("flush", path); !ok) return ok;
   if (::fdatasync(file_.get()) != 0) return tl::unexpected(system_error("cannot flush", path));
-  // It was folded before it was kept, and is read again after a crash at most: what comes next finds room in
-  // memory.
+#ifdef POSIX_FADV_DONTNEED
   (void)::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+#endif
   return {};
 }
 

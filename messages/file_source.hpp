@@ -41,8 +41,9 @@ class FileSource final : public ByteSource {
   Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
 
   /// Moves the file to another name on the same file system and flushes its bytes to disk (not the folders);
-  /// readers go on undisturbed. Once more does no harm. Fails with `io_failed` when the file lost its old
-  /// name and has not that one, whatever stands there.
+  /// readers go on undisturbed. Its pages leave the page cache: what is kept was folded before, and is read
+  /// again after a crash at most, so that what comes next finds room. Once more does no harm. Fails with
+  /// `io_failed` when the file lost its old name and has not that one, whatever stands there.
   Result<void> keep_as(const std::filesystem::path& path) const;
 
  private:

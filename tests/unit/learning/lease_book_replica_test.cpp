@@ -49,6 +49,18 @@ void show_what_is_usual(BookOnClock& book) {
   }
 }
 
+/// A task of client 1 that is overdue, and the copy of it that client 2 has, of three clients.
+std::pair<Task, Task> overdue_with_backup(BookOnClock& book) {
+  book.begin();
+  for (auto client = 0u; client < 3; ++client) book.join(client);
+  show_what_is_usual(book);
+  const auto slow = ask(book, 1, kSameData);
+  book.pass(30);
+  const auto backup = ask(book, 2, kSameData);
+  REQUIRE(backup.work == slow.id);
+  return {slow, backup};
+}
+
 }  // namespace
 
 // -- Over-selection -------------------------------------------------------------------------------
@@ -132,13 +144,7 @@ TEST_CASE(
 
 TEST_CASE("when the slow client answers after all, its backup is void") {
   auto book = BookOnClock(with_backups(3, false));
-  book.begin();
-  for (auto client = 0u; client < 3; ++client) book.join(client);
-  show_what_is_usual(book);
-  const auto slow = ask(book, 1, kSameData);
-  book.pass(30);
-  const auto backup = ask(book, 2, kSameData);
-  REQUIRE(backup.work == slow.id);
+  const auto [slow, backup] = overdue_with_backup(book);
   const auto effects = book.settle(1, slow.id);
   REQUIRE(effects.voided.size() == 1);
   CHECK(effects.voided[0].client == 2);
@@ -147,13 +153,7 @@ TEST_CASE("when the slow client answers after all, its backup is void") {
 
 TEST_CASE("a copy of work that its owner has lost is void when the owner has new work") {
   auto book = BookOnClock(with_backups(3, false));
-  book.begin();
-  for (auto client = 0u; client < 3; ++client) book.join(client);
-  show_what_is_usual(book);
-  const auto slow = ask(book, 1, kSameData);
-  book.pass(30);
-  const auto backup = ask(book, 2, kSameData);
-  REQUIRE(backup.work == slow.id);
+  const auto [slow, backup] = overdue_with_backup(book);
   book.lose(1, slow.id, "out of memory");
   book.book.take_effects();
   const auto next = ask(book, 1, kSameData);
