@@ -23,6 +23,7 @@
 
 #include "actors/admission.hpp"
 #include "actors/run_storage.hpp"
+#include "actors/shared_link.hpp"
 #include "learning/aggregation/validation.hpp"
 #include "learning/published_model.hpp"
 #include "learning/selection/lease_book.hpp"
@@ -115,6 +116,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ClientTallyPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PassagePtr)
 
 // -- Atoms --------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ CAF_ADD_ATOM(fl_actors, fl, fetch_atom, "fetch")
 CAF_ADD_ATOM(fl_actors, fl, commit_atom, "commit")
 CAF_ADD_ATOM(fl_actors, fl, abandon_atom, "abandon")
 CAF_ADD_ATOM(fl_actors, fl, nudge_atom, "nudge")
+CAF_ADD_ATOM(fl_actors, fl, turn_atom, "turn")
 CAF_ADD_ATOM(fl_actors, fl, revoke_atom, "revoke")
 CAF_ADD_ATOM(fl_actors, fl, finish_atom, "finish")
 CAF_ADD_ATOM(fl_actors, fl, status_atom, "status")
@@ -320,8 +323,8 @@ using local_client_actor = client_actor::extend<
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
     /// To itself: the pause before the next attempt to connect is over; to deliver, after this attempt; to
     /// ask for work, after this question.
-    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom, std::uint64_t>,
-    caf::reacts_to<nudge_atom, std::uint64_t>,
+    caf::reacts_to<turn_atom, PassagePtr>, caf::reacts_to<caf::connect_atom>,
+    caf::reacts_to<submit_atom, std::uint64_t>, caf::reacts_to<nudge_atom, std::uint64_t>,
     /// To itself: the receipt that this attempt to deliver waits for is late.
     caf::reacts_to<receipt_atom, std::uint64_t>,
     /// New handles of the other actors.

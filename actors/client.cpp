@@ -16,6 +16,13 @@ namespace {
 /// How long the server may think about an update before the owner of the client reads of it.
 constexpr auto kReceiptNotice = std::chrono::seconds(10);
 
+/// The oldest chunk under way has arrived.
+void acknowledge_first(std::deque<PassagePtr>& under_way, std::uint64_t bytes, FlowControl::TimePoint now) {
+  if (under_way.empty()) return;
+  under_way.front()->acknowledged(bytes, now);
+  under_way.pop_front();
+}
+
 }  // namespace
 
 // -- asking -------------------------------------------------------------------------------------------------
@@ -127,55 +134,61 @@ void ClientState::fetch() {
   const auto same_model = receiver && task.model_hash != 0 && receiver->hash() == task.model_hash &&
                           receiver->size() == task.model_bytes;
   if (!same_model) receiver.emplace(layout_of(), task.model_bytes, task.model_hash);
+  stop_transfers();
   requested = receiver->received();
-  download.restart();
   fetch_more();
 }
 
 void ClientState::fetch_more() {
-  while (requested < task.model_bytes && download.may_send()) {
-    const auto length = std::min<std::uint64_t>(download.chunk_bytes(), task.model_bytes - requested);
-    download.sent(self->clock().now());
-    self->request(session, options.request_timeout, fetch_atom_v, task.id, requested,
-                  static_cast<std::uint32_t>(length))
-        .then(
-            [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
-              if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver)
-                return;
-              download.acknowledged(chunk.bytes.size(), self->clock().now());
-              tally.bytes_down += chunk.bytes.size();
-              if (chunk.offset != receiver->received()) {
-                disconnect({ec::corrupt_data, "a part of the model is missing"});
-                return;
-              }
-              if (auto ok = receiver->add(chunk.bytes.view()); !ok) {
-                receiver.reset();
-                if (ok.error().code == ec::layout_mismatch)
-                  fail(ok.error());
-                else
-                  disconnect(ok.error());
-                return;
-              }
-              if (!receiver->complete()) {
-                fetch_more();
-                return;
-              }
-              auto parameters = receiver->finish();
-              receiver.reset();
-              if (!parameters) {
-                disconnect(parameters.error());
-                return;
-              }
-              base = std::move(*parameters);
-              base_version = task.base;
-              train();
-            },
-            [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
-              if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
-                on_fetch_failed(from_caf(error));
-            });
-    requested += length;
+  while (requested && *requested < task.model_bytes) {
+    const auto passage = options.downlink->enter(self->id(), self->clock().now(), when_free());
+    if (!passage) return;
+    fetch_next(passage);
   }
+}
+
+void ClientState::fetch_next(const PassagePtr& passage) {
+  const auto length = std::min<std::uint64_t>(passage->chunk_bytes(), task.model_bytes - *requested);
+  downloading.push_back(passage);
+  self->request(session, options.request_timeout, fetch_atom_v, task.id, *requested,
+                static_cast<std::uint32_t>(length))
+      .then(
+          [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
+            if (now != life || work != Work::fetching || id != task.id || epoch != task.epoch || !receiver)
+              return;
+            acknowledge_first(downloading, chunk.bytes.size(), self->clock().now());
+            tally.bytes_down += chunk.bytes.size();
+            if (chunk.offset != receiver->received()) {
+              disconnect({ec::corrupt_data, "a part of the model is missing"});
+              return;
+            }
+            if (auto ok = receiver->add(chunk.bytes.view()); !ok) {
+              receiver.reset();
+              if (ok.error().code == ec::layout_mismatch)
+                fail(ok.error());
+              else
+                disconnect(ok.error());
+              return;
+            }
+            if (!receiver->complete()) {
+              fetch_more();
+              return;
+            }
+            auto parameters = receiver->finish();
+            receiver.reset();
+            if (!parameters) {
+              disconnect(parameters.error());
+              return;
+            }
+            base = std::move(*parameters);
+            base_version = task.base;
+            train();
+          },
+          [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
+            if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
+              on_fetch_failed(from_caf(error));
+          });
+  *requested += length;
 }
 
 void ClientState::on_fetch_failed(const Error& reason) {
@@ -192,6 +205,7 @@ void ClientState::on_fetch_failed(const Error& reason) {
 void ClientState::train() {
   work = Work::training;
   receiver.reset();
+  requested.reset();
   tally.state = "training from version " + std::to_string(task.base);
   tally.last_version = task.base;
   spdlog::debug("{}: trains for task {} from version {}", options.name, task.id, task.base);
@@ -248,17 +262,18 @@ void ClientState::deliver() {
     return;
   }
   const auto hash = hash_of(*update->blob).value_or(0);
-  uplink.restart();
+  stop_transfers();
   self->request(session, options.request_timeout,
                 UploadOffer{task.id, task.epoch, update->blob->size(), hash})
       .then(
           [this, now = deliveries](std::uint64_t offset) {
             if (now != deliveries || work != Work::delivering) return;
-            upload_offset = std::min(offset, update->blob->size());
-            if (upload_offset == update->blob->size())
+            if (offset >= update->blob->size()) {
               commit();
-            else
+            } else {
+              upload_offset = offset;
               send_more();
+            }
           },
           [this, now = deliveries](const caf::error& error) {
             const auto reason = from_caf(error);
@@ -267,31 +282,67 @@ void ClientState::deliver() {
 }
 
 void ClientState::send_more() {
-  while (upload_offset < update->blob->size() && uplink.may_send()) {
-    const auto length = std::min<std::uint64_t>(uplink.chunk_bytes(), update->blob->size() - upload_offset);
-    auto bytes = update->blob->part(upload_offset, length);
-    if (!bytes) {
-      give_up_for_a_while(bytes.error());
-      return;
-    }
-    auto chunk = Chunk{task.id, upload_offset, std::move(*bytes)};
-    upload_offset += length;
-    uplink.sent(self->clock().now());
-    self->request(session, options.request_timeout, std::move(chunk))
-        .then(
-            [this, now = deliveries, length](std::uint64_t received) {
-              if (now != deliveries || work != Work::delivering) return;
-              uplink.acknowledged(length, self->clock().now());
-              tally.bytes_up += length;
-              if (received == update->blob->size())
-                commit();
-              else
-                send_more();
-            },
-            [this, now = deliveries](const caf::error& error) {
-              if (now == deliveries) on_delivery_failed(from_caf(error), false);
-            });
+  while (upload_offset && *upload_offset < update->blob->size()) {
+    const auto passage = options.uplink->enter(self->id(), self->clock().now(), when_free());
+    if (!passage) return;
+    send_next(passage);
   }
+}
+
+void ClientState::send_next(const PassagePtr& passage) {
+  const auto length = std::min<std::uint64_t>(passage->chunk_bytes(), update->blob->size() - *upload_offset);
+  auto bytes = update->blob->part(*upload_offset, length);
+  if (!bytes) {
+    give_up_for_a_while(bytes.error());
+    return;
+  }
+  auto chunk = Chunk{task.id, *upload_offset, std::move(*bytes)};
+  *upload_offset += length;
+  uploading.push_back(passage);
+  self->request(session, options.request_timeout, std::move(chunk))
+      .then(
+          [this, now = deliveries, length](std::uint64_t received) {
+            if (now != deliveries || work != Work::delivering) return;
+            acknowledge_first(uploading, length, self->clock().now());
+            tally.bytes_up += length;
+            if (received == update->blob->size())
+              commit();
+            else
+              send_more();
+          },
+          [this, now = deliveries](const caf::error& error) {
+            if (now == deliveries) on_delivery_failed(from_caf(error), false);
+          });
+}
+
+/// Tells this actor when its turn on a link has come.
+SharedLink::Grant ClientState::when_free() const {
+  return [address = self->address()](PassagePtr passage) {
+    if (const auto client = caf::actor_cast<caf::actor>(address))
+      caf::anon_send(client, turn_atom_v, std::move(passage));
+  };
+}
+
+/// Nothing to send any more: the passage ends, and another client has its turn.
+void ClientState::on_turn(const PassagePtr& passage) {
+  if (connection != Connection::connected) return;
+  if (passage->is_of(*options.downlink)) {
+    if (work != Work::fetching || !requested || *requested >= task.model_bytes) return;
+    fetch_next(passage);
+    fetch_more();
+  } else {
+    if (work != Work::delivering || !upload_offset || *upload_offset >= update->blob->size()) return;
+    send_next(passage);
+    send_more();
+  }
+}
+
+/// Answers to what is under way may never come.
+void ClientState::stop_transfers() {
+  requested.reset();
+  downloading.clear();
+  upload_offset.reset();
+  uploading.clear();
 }
 
 /// What is said of the update itself is its receipt; anything else is the server's or the connection's
@@ -305,6 +356,7 @@ void ClientState::on_delivery_failed(const Error& reason, bool refused) {
 }
 
 void ClientState::commit() {
+  upload_offset.reset();
   // Checking and folding may have to wait for other clients' updates, or for the server's disk: no timeout,
   // but a line in the log; the session's end is noticed.
   self->delayed_send(self, kReceiptNotice, receipt_atom_v, deliveries);
@@ -329,6 +381,7 @@ void ClientState::on_no_receipt_yet(std::uint64_t delivery) {
 
 void ClientState::on_receipt(const Receipt& receipt) {
   if (work != Work::delivering || receipt.task != task.id) return;
+  stop_transfers();
   if (receipt.code == ec::store_full) {
     tally.state = "waiting until the server has room";
     if (failures == 0)
@@ -360,6 +413,7 @@ void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
   work = Work::idle;
   update = nullptr;
+  stop_transfers();
   ++deliveries;
 }
 
@@ -381,6 +435,8 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
                                          ClientOptions options, std::size_t index,
                                          std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
                                          std::uint64_t seed) {
+  if (!options.downlink) options.downlink = std::make_shared<SharedLink>();
+  if (!options.uplink) options.uplink = std::make_shared<SharedLink>();
   self->state.options = std::move(options);
   self->state.index = index;
   self->state.id = "client-" + std::to_string(index);
@@ -403,6 +459,7 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
           state.deliver();
       },
       [self](receipt_atom, std::uint64_t delivery) { self->state.on_no_receipt_yet(delivery); },
+      [self](turn_atom, const PassagePtr& passage) { self->state.on_turn(passage); },
       [self](nudge_atom) { self->state.on_nudge(); },
       [self](nudge_atom, std::uint64_t question) {
         if (question == self->state.asks) self->state.on_nudge();

@@ -16,13 +16,14 @@
 
 #include <spdlog/common.h>
 
+#include <deque>
 #include <functional>
 #include <optional>
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
-#include "actors/flow_control.hpp"
 #include "actors/options.hpp"
+#include "actors/shared_link.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -60,14 +61,14 @@ struct ClientState {
   ParametersPtr base;       ///< of the newest fetched version
   std::optional<Version> base_version;
   std::optional<ModelReceiver> receiver;
-  std::uint64_t requested = 0;  ///< bytes of the model asked for
-  FlowControl download;
-  FlowControl uplink;
-  TrainedUpdatePtr update;          ///< finished, not yet acknowledged
-  std::uint64_t deliveries = 0;     ///< counts attempts to deliver, so that only the newest is answered
-  std::uint64_t upload_offset = 0;  ///< bytes of it sent
-  std::uint32_t failures = 0;       ///< tasks that could not be done, one after the other
-  bool nudged = false;              ///< while asking
+  std::optional<std::uint64_t> requested;  ///< bytes of the model asked for, while it is downloaded
+  std::deque<PassagePtr> downloading;      ///< chunks on their way; a session answers in order
+  TrainedUpdatePtr update;                 ///< finished, not yet acknowledged
+  std::uint64_t deliveries = 0;  ///< counts attempts to deliver, so that only the newest is answered
+  std::optional<std::uint64_t> upload_offset;  ///< bytes of it sent, while it is uploaded
+  std::deque<PassagePtr> uploading;            ///< chunks on their way; a session answers in order
+  std::uint32_t failures = 0;                  ///< tasks that could not be done, one after the other
+  bool nudged = false;                         ///< while asking
   ClientTally tally;
 
   explicit ClientState(local_client_actor::pointer actor) : self(actor) {}
@@ -103,11 +104,16 @@ struct ClientState {
   void begin(const Task& given);
   void fetch();
   void fetch_more();
+  void fetch_next(const PassagePtr& passage);
   void on_fetch_failed(const Error& reason);
   void train();
   void on_trained(const TrainedUpdatePtr& trained);
   void deliver();
   void send_more();
+  void send_next(const PassagePtr& passage);
+  SharedLink::Grant when_free() const;
+  void on_turn(const PassagePtr& passage);
+  void stop_transfers();
   void on_delivery_failed(const Error& reason, bool refused);
   void commit();
   void on_no_receipt_yet(std::uint64_t delivery);

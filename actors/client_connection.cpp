@@ -222,6 +222,7 @@ void ClientState::disconnect(const Error& reason) {
   if (!down_since) down_since = now;
   ++life;
   ++deliveries;
+  stop_transfers();
   if (session) self->demonitor(session.address());
   if (gateway) self->demonitor(gateway.address());
   session = nullptr;

@@ -19,17 +19,16 @@ constexpr double kHeadroom = 2;
 }  // namespace
 
 void FlowControl::sent(TimePoint now) {
-  if (sent_at_.empty()) {
+  if (in_flight_ == 0) {
     busy_since_ = now;
     busy_bytes_ = 0;
   }
-  sent_at_.push_back(now);
+  ++in_flight_;
 }
 
-void FlowControl::acknowledged(std::uint64_t bytes, TimePoint now) {
-  if (sent_at_.empty()) return;  // of a transfer before the restart
-  const auto answer_s = std::chrono::duration<double>(now - sent_at_.front()).count();
-  sent_at_.pop_front();
+void FlowControl::acknowledged(std::uint64_t bytes, TimePoint sent_at, TimePoint now) {
+  lost();
+  const auto answer_s = std::chrono::duration<double>(now - sent_at).count();
   answer_s_ =
       answer_s_ == 0 || answer_s < answer_s_ ? answer_s : answer_s_ + kForgetting * (answer_s - answer_s_);
   busy_bytes_ += static_cast<double>(bytes);
@@ -45,8 +44,8 @@ void FlowControl::acknowledged(std::uint64_t bytes, TimePoint now) {
       std::min(in_a_second, std::clamp(filling, double{kMinInFlight}, double{kMaxInFlight})));
 }
 
-void FlowControl::restart() {
-  sent_at_.clear();
+void FlowControl::lost() {
+  if (in_flight_ > 0) --in_flight_;
 }
 
 }  // namespace fl

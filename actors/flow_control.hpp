@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 
 namespace fl {
 
@@ -24,24 +23,24 @@ class FlowControl {
   std::uint32_t chunk_bytes() const { return chunk_bytes_; }
 
   /// Whether another chunk may be sent before one is acknowledged.
-  bool may_send() const { return in_flight() < window_; }
+  bool may_send() const { return in_flight_ < window_; }
 
   void sent(TimePoint now);
-  void acknowledged(std::uint64_t bytes, TimePoint now);
+  /// What was sent at `sent_at` has arrived.
+  void acknowledged(std::uint64_t bytes, TimePoint sent_at, TimePoint now);
+  /// No answer to one will come; what was learned of the link stays.
+  void lost();
 
-  std::uint32_t in_flight() const { return static_cast<std::uint32_t>(sent_at_.size()); }
-
-  /// Forgets what was under way; keeps what was learned of the link.
-  void restart();
+  std::uint32_t in_flight() const { return in_flight_; }
 
  private:
   std::uint32_t chunk_bytes_ = 256u << 10;
   std::uint32_t window_ = 4;
-  std::deque<TimePoint> sent_at_;  ///< of what is in flight; answers come in this order
-  TimePoint busy_since_;           ///< since when something has been in flight without a pause
-  double busy_bytes_ = 0;          ///< acknowledged since then
-  double rate_ = 0;                ///< bytes a second, smoothed; 0: unknown
-  double answer_s_ = 0;            ///< the shortest time from sending to answer, slowly forgotten; 0: unknown
+  std::uint32_t in_flight_ = 0;
+  TimePoint busy_since_;   ///< since when something has been in flight without a pause
+  double busy_bytes_ = 0;  ///< acknowledged since then
+  double rate_ = 0;        ///< bytes a second, smoothed; 0: unknown
+  double answer_s_ = 0;    ///< the shortest time from sending to answer, slowly forgotten; 0: unknown
 };
 
 }  // namespace fl

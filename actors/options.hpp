@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/actors.hpp"
+#include "actors/shared_link.hpp"
 #include "learning/selection/lease_book.hpp"
 
 namespace fl {
@@ -75,6 +76,9 @@ struct ClientOptions {
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
   std::shared_ptr<ClientSpool> spool;  ///< null: a finished update does not outlive the process
+  /// Shared by the clients of a process; null: of this client alone.
+  SharedLinkPtr downlink;
+  SharedLinkPtr uplink;
 };
 
 }  // namespace fl

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <utility>
 
 using fl::FlowControl;
 
@@ -24,13 +23,18 @@ class Link {
         const auto bytes = flow.chunk_bytes();
         flow.sent(now_);
         free_at_ = std::max(free_at_, now_) + duration(bytes / bytes_per_s_);
-        answers_.push_back({bytes, free_at_ + duration(way_s_)});
+        answers_.push_back({bytes, now_, free_at_ + duration(way_s_)});
       }
-      const auto [bytes, answered_at] = answers_.front();
+      const auto [bytes, sent_at, answered_at] = answers_.front();
       answers_.pop_front();
       now_ = answered_at;
-      flow.acknowledged(bytes, now_);
+      flow.acknowledged(bytes, sent_at, now_);
     }
+  }
+
+  /// Forgets what is under way.
+  void cut(FlowControl& flow) {
+    for (; !answers_.empty(); answers_.pop_front()) flow.lost();
   }
 
   double elapsed_s() const { return Seconds(now_.time_since_epoch()).count(); }
@@ -44,7 +48,12 @@ class Link {
   double way_s_;
   FlowControl::TimePoint now_;
   FlowControl::TimePoint free_at_;  ///< when the link can send the next
-  std::deque<std::pair<std::uint32_t, FlowControl::TimePoint>> answers_;
+  struct Answer {
+    std::uint32_t bytes;
+    FlowControl::TimePoint sent_at;
+    FlowControl::TimePoint answered_at;
+  };
+  std::deque<Answer> answers_;
 };
 
 }  // namespace
@@ -56,9 +65,11 @@ TEST_CASE("only so many chunks travel at once") {
   CHECK(sent > 1);
   CHECK(sent <= FlowControl::kMaxInFlight);
   for (auto i = 0u; i < sent; ++i)
-    flow.acknowledged(flow.chunk_bytes(), FlowControl::TimePoint(std::chrono::milliseconds(10)));
+    flow.acknowledged(flow.chunk_bytes(), {}, FlowControl::TimePoint(std::chrono::milliseconds(10)));
   CHECK(flow.may_send());
-  flow.restart();
+  CHECK(flow.in_flight() == 0);
+  flow.sent({});
+  flow.lost();
   CHECK(flow.in_flight() == 0);
 }
 
@@ -84,9 +95,10 @@ TEST_CASE("a fast link over a long way gets the widest window, and is filled") {
 TEST_CASE("on a slow link a chunk takes half a second at most, all in flight a second") {
   auto flow = FlowControl();
   const auto rate = 400e3;
-  Link(rate).transfer(flow, 50);
+  auto link = Link(rate);
+  link.transfer(flow, 50);
   CHECK(flow.chunk_bytes() == doctest::Approx(rate / 2).epsilon(0.05));
-  flow.restart();
+  link.cut(flow);
   auto in_flight = 0u;
   for (; flow.may_send(); ++in_flight) flow.sent({});
   CHECK(in_flight * flow.chunk_bytes() <= 1.1 * rate);
@@ -94,9 +106,10 @@ TEST_CASE("on a slow link a chunk takes half a second at most, all in flight a s
 
 TEST_CASE("on a very slow link one smallest chunk travels at a time") {
   auto flow = FlowControl();
-  Link(1000).transfer(flow, 20);
+  auto link = Link(1000);
+  link.transfer(flow, 20);
   CHECK(flow.chunk_bytes() == FlowControl::kMinChunk_bytes);
-  flow.restart();
+  link.cut(flow);
   flow.sent({});
   CHECK_FALSE(flow.may_send());
 }
@@ -107,7 +120,7 @@ TEST_CASE("a pause between transfers is not taken for slowness") {
   auto now = FlowControl::TimePoint();
   for (auto i = 0; i < 20; ++i) {
     flow.sent(now);
-    flow.acknowledged(flow.chunk_bytes(), now + std::chrono::milliseconds(1));
+    flow.acknowledged(flow.chunk_bytes(), now, now + std::chrono::milliseconds(1));
     now += 100 * second;
   }
   CHECK(flow.chunk_bytes() == FlowControl::kMaxChunk_bytes);
@@ -116,9 +129,9 @@ TEST_CASE("a pause between transfers is not taken for slowness") {
 TEST_CASE("answers without time or without a question change nothing") {
   auto flow = FlowControl();
   const auto chunk = flow.chunk_bytes();
-  flow.acknowledged(10, {});
+  flow.acknowledged(10, {}, {});
   flow.sent({});
-  flow.acknowledged(10, {});
+  flow.acknowledged(10, {}, {});
   CHECK(flow.in_flight() == 0);
   CHECK(flow.chunk_bytes() == chunk);
 }
