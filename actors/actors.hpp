@@ -323,8 +323,10 @@ using local_client_actor = client_actor::extend<
     caf::replies_to<status_atom>::with<ClientTallyPtr>,
     /// To itself: the pause before the next attempt to connect is over; to deliver, after this attempt; to
     /// ask for work, after this question.
-    caf::reacts_to<turn_atom, PassagePtr>, caf::reacts_to<caf::connect_atom>,
-    caf::reacts_to<submit_atom, std::uint64_t>, caf::reacts_to<nudge_atom, std::uint64_t>,
+    caf::reacts_to<caf::connect_atom>, caf::reacts_to<submit_atom, std::uint64_t>,
+    caf::reacts_to<nudge_atom, std::uint64_t>,
+    /// To itself, from the link that the clients of a process share: its turn to send or fetch a chunk.
+    caf::reacts_to<turn_atom, PassagePtr>,
     /// To itself: the receipt that this attempt to deliver waits for is late.
     caf::reacts_to<receipt_atom, std::uint64_t>,
     /// New handles of the other actors.

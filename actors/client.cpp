@@ -140,7 +140,7 @@ void ClientState::fetch() {
 }
 
 void ClientState::fetch_more() {
-  while (requested && *requested < task.model_bytes) {
+  while (more_to_fetch()) {
     const auto passage = options.downlink->enter(self->id(), self->clock().now(), when_free());
     if (!passage) return;
     fetch_next(passage);
@@ -282,7 +282,7 @@ void ClientState::deliver() {
 }
 
 void ClientState::send_more() {
-  while (upload_offset && *upload_offset < update->blob->size()) {
+  while (more_to_send()) {
     const auto passage = options.uplink->enter(self->id(), self->clock().now(), when_free());
     if (!passage) return;
     send_next(passage);
@@ -323,15 +323,14 @@ SharedLink::Grant ClientState::when_free() const {
   };
 }
 
-/// Nothing to send any more: the passage ends, and another client has its turn.
+/// Who has nothing to transfer any more lets the passage end, and another client has its turn.
 void ClientState::on_turn(const PassagePtr& passage) {
-  if (connection != Connection::connected) return;
   if (passage->is_of(*options.downlink)) {
-    if (work != Work::fetching || !requested || *requested >= task.model_bytes) return;
+    if (!more_to_fetch()) return;
     fetch_next(passage);
     fetch_more();
   } else {
-    if (work != Work::delivering || !upload_offset || *upload_offset >= update->blob->size()) return;
+    if (!more_to_send()) return;
     send_next(passage);
     send_more();
   }
@@ -381,8 +380,8 @@ void ClientState::on_no_receipt_yet(std::uint64_t delivery) {
 
 void ClientState::on_receipt(const Receipt& receipt) {
   if (work != Work::delivering || receipt.task != task.id) return;
-  stop_transfers();
   if (receipt.code == ec::store_full) {
+    stop_transfers();
     tally.state = "waiting until the server has room";
     if (failures == 0)
       spdlog::warn("{}: the update of task {} waits: {}", options.name, task.id, receipt.text);
@@ -435,8 +434,6 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
                                          ClientOptions options, std::size_t index,
                                          std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
                                          std::uint64_t seed) {
-  if (!options.downlink) options.downlink = std::make_shared<SharedLink>();
-  if (!options.uplink) options.uplink = std::make_shared<SharedLink>();
   self->state.options = std::move(options);
   self->state.index = index;
   self->state.id = "client-" + std::to_string(index);

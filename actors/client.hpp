@@ -114,6 +114,8 @@ struct ClientState {
   SharedLink::Grant when_free() const;
   void on_turn(const PassagePtr& passage);
   void stop_transfers();
+  bool more_to_fetch() const { return requested && *requested < task.model_bytes; }
+  bool more_to_send() const { return upload_offset && *upload_offset < update->blob->size(); }
   void on_delivery_failed(const Error& reason, bool refused);
   void commit();
   void on_no_receipt_yet(std::uint64_t delivery);

@@ -27,7 +27,8 @@ void FlowControl::sent(TimePoint now) {
 }
 
 void FlowControl::acknowledged(std::uint64_t bytes, TimePoint sent_at, TimePoint now) {
-  lost();
+  if (in_flight_ == 0) return;
+  --in_flight_;
   const auto answer_s = std::chrono::duration<double>(now - sent_at).count();
   answer_s_ =
       answer_s_ == 0 || answer_s < answer_s_ ? answer_s : answer_s_ + kForgetting * (answer_s - answer_s_);

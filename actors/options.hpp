@@ -76,9 +76,9 @@ struct ClientOptions {
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
   std::shared_ptr<ClientSpool> spool;  ///< null: a finished update does not outlive the process
-  /// Shared by the clients of a process; null: of this client alone.
-  SharedLinkPtr downlink;
-  SharedLinkPtr uplink;
+  /// Of the process: copies of these options share them.
+  SharedLinkPtr downlink = std::make_shared<SharedLink>();
+  SharedLinkPtr uplink = std::make_shared<SharedLink>();
 };
 
 }  // namespace fl

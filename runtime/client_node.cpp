@@ -195,8 +195,6 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   }
 
   auto options = config.client_options();
-  options.downlink = std::make_shared<SharedLink>();
-  options.uplink = std::make_shared<SharedLink>();
   const auto name = name_of(command_line, config);
   options.in_process = false;
   options.host = command_line.join.host;
