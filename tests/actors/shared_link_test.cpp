@@ -19,7 +19,7 @@ std::vector<PassagePtr> fill(SharedLink& link) {
   return passages;
 }
 
-/// Keeps what it is granted.
+/// Keeps what it is granted; `granted` must outlive the passages of the link, whose end may grant more.
 SharedLink::Grant keep_in(std::vector<PassagePtr>& granted) {
   return [&granted](PassagePtr passage) { granted.push_back(std::move(passage)); };
 }
@@ -35,10 +35,10 @@ TEST_CASE("the clients of a link share one window") {
 }
 
 TEST_CASE("who finds the link full has its turn in the order of asking, once") {
-  const auto link = std::make_shared<SharedLink>();
-  auto under_way = fill(*link);
   auto first = std::vector<PassagePtr>();
   auto second = std::vector<PassagePtr>();
+  const auto link = std::make_shared<SharedLink>();
+  auto under_way = fill(*link);
   CHECK(link->enter(1, {}, keep_in(first)) == nullptr);
   CHECK(link->enter(2, {}, keep_in(second)) == nullptr);
   CHECK(link->enter(1, {}, keep_in(first)) == nullptr);
@@ -51,9 +51,9 @@ TEST_CASE("who finds the link full has its turn in the order of asking, once") {
 }
 
 TEST_CASE("an acknowledged passage makes room once") {
+  auto granted = std::vector<PassagePtr>();
   const auto link = std::make_shared<SharedLink>();
   auto under_way = fill(*link);
-  auto granted = std::vector<PassagePtr>();
   CHECK(link->enter(1, {}, keep_in(granted)) == nullptr);
   CHECK(link->enter(2, {}, keep_in(granted)) == nullptr);
   const auto passage = under_way.back();
