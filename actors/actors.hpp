@@ -25,6 +25,7 @@
 #include "actors/run_storage.hpp"
 #include "actors/shared_link.hpp"
 #include "learning/aggregation/validation.hpp"
+#include "learning/compression/residual.hpp"
 #include "learning/published_model.hpp"
 #include "learning/selection/lease_book.hpp"
 #include "messages/type_ids.hpp"
@@ -49,7 +50,9 @@ using ValidUpdatePtr = std::shared_ptr<const ValidUpdate>;
 /// A finished training: the encoded update.
 struct TrainedUpdate {
   UpdateInfo info;
-  ByteSourcePtr blob;
+  ByteSourcePtr blob;              ///< null when the update is left out
+  bool left_out = false;           ///< too little to be sent: it joins the next (train.max_idle_deltas)
+  ResidualPtr residual = nullptr;  ///< what the client has not said yet once this was accepted, or left out
 };
 using TrainedUpdatePtr = std::shared_ptr<const TrainedUpdate>;
 
@@ -84,6 +87,7 @@ struct ClientTally {
   std::uint64_t tasks = 0;
   std::uint64_t updates_accepted = 0;
   std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)
+  std::uint64_t left_out = 0;  ///< deltas that were too small to be sent by themselves
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   std::uint64_t reconnects = 0;
@@ -103,6 +107,7 @@ using PeersPtr = std::shared_ptr<const Peers>;
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::AllowListPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ParametersPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ResidualPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublicationPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublishedModelPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ValidUpdatePtr)
@@ -336,9 +341,9 @@ using local_client_actor = client_actor::extend<
 using trainer_actor = caf::typed_actor<
     /// Loads the data and the model that the welcome names; answers with what there is.
     caf::replies_to<prepare_atom, Welcome>::with<Ready>,
-    /// Trains (or evaluates) from a base; answers with the encoded update, after the time that the client's
-    /// speed makes of it.
-    caf::replies_to<train_atom, Task, ParametersPtr>::with<TrainedUpdatePtr>,
+    /// Trains (or evaluates) from a base, and adds what is left from earlier updates; answers with the
+    /// encoded update, after the time that the client's speed makes of it.
+    caf::replies_to<train_atom, Task, ParametersPtr, ResidualPtr>::with<TrainedUpdatePtr>,
     /// Stop working on this task; its request is answered with `cancelled`.
     caf::reacts_to<cancel_atom, TaskId>,
     /// To itself: the job of the current task has ended (with an error text, if it failed).

@@ -120,6 +120,11 @@ struct ClientState {
   void commit();
   void on_no_receipt_yet(std::uint64_t delivery);
   void on_receipt(const Receipt& receipt);
+  void leave_out(const TrainedUpdate& trained);
+  LayoutPtr layout() const;
+  ResidualPtr unsent();
+  void take_back_unsent();
+  void settle_residual(const Receipt& receipt);
   void drop_task();
   void abandon(const std::string& reason);
   void give_up_for_a_while(const Error& reason);

@@ -149,6 +149,7 @@ void ClientState::say_hello(const Proof& proof) {
               base_version.reset();
             }
             welcome = terms;
+            options.residuals->select(terms.run_id + "-" + std::to_string(terms.client));
             if (!same_terms) take_up_spooled();
             connection = Connection::connected;
             spdlog::log(news_level(), "{} is connected as client {}", options.name, terms.client);

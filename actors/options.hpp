@@ -12,6 +12,7 @@
 
 #include "actors/actors.hpp"
 #include "actors/shared_link.hpp"
+#include "learning/compression/residual.hpp"
 #include "learning/selection/lease_book.hpp"
 
 namespace fl {
@@ -76,6 +77,7 @@ struct ClientOptions {
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
   std::shared_ptr<ClientSpool> spool;  ///< null: a finished update does not outlive the process
+  std::shared_ptr<ResidualStore> residuals = std::make_shared<MemoryResiduals>();  ///< of this client alone
   /// Of the process: copies of these options share them.
   SharedLinkPtr downlink = std::make_shared<SharedLink>();
   SharedLinkPtr uplink = std::make_shared<SharedLink>();

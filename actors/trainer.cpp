@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "actors/crash_report.hpp"
-#include "learning/random.hpp"
 
 namespace fl {
 
@@ -33,8 +32,8 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
   return ready;
 }
 
-caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& task,
-                                                                  const ParametersPtr& base) {
+caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& task, const ParametersPtr& base,
+                                                                  const ResidualPtr& residual) {
   if (current) cancel({ec::cancelled, "another task came"});
   auto promise = self->make_response_promise<TrainedUpdatePtr>();
   options.chaos->strike_next(options.id, "task");
@@ -42,8 +41,8 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
     promise.deliver(to_caf({ec::unavailable, "the trainer is not prepared"}));
     return promise;
   }
-  const auto seed = stream_seed(welcome.seed, "train", task.owner, task.stream);
-  auto run = TrainingRun::begin(*means, task, base, welcome.update_content == "model", seed);
+  auto run =
+      TrainingRun::begin(*means, task, base, residual, {welcome.seed, welcome.update_content == "model"});
   if (!run) {
     promise.deliver(to_caf(run.error()));
     return promise;
@@ -71,7 +70,12 @@ void TrainerState::on_job_end(TaskId task, const std::string& error) {
     current.reset();
     return;
   }
-  const auto wanted = Seconds(options.speed * current->run->result()->info.train_seconds);
+  if (const auto& result = current->run->result(); !result) {
+    current->promise.deliver(to_caf(result.error()));
+    current.reset();
+    return;
+  }
+  const auto wanted = Seconds(options.speed * (*current->run->result())->info.train_seconds);
   const auto passed = Seconds(self->clock().now() - current->begun);
   const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(wanted - passed);
   if (rest.count() > 0)
@@ -83,7 +87,7 @@ void TrainerState::on_job_end(TaskId task, const std::string& error) {
 void TrainerState::finish(TaskId task) {
   if (!current || current->task.id != task) return;
   auto done = std::exchange(current, std::nullopt);
-  done->promise.deliver(done->run->result());
+  done->promise.deliver(*done->run->result());
 }
 
 void TrainerState::cancel(const Error& error) {
@@ -103,8 +107,8 @@ trainer_actor::behavior_type trainer(trainer_actor::stateful_pointer<TrainerStat
         if (!ready) return to_caf(ready.error());
         return *ready;
       },
-      [self](train_atom, const Task& task, const ParametersPtr& base) {
-        return self->state.train(task, base);
+      [self](train_atom, const Task& task, const ParametersPtr& base, const ResidualPtr& residual) {
+        return self->state.train(task, base, residual);
       },
       [self](cancel_atom, TaskId task) {
         if (self->state.current && self->state.current->task.id == task)

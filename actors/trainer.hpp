@@ -42,7 +42,8 @@ struct TrainerState {
   ~TrainerState();
 
   Result<Ready> prepare(const Welcome& terms);
-  caf::typed_response_promise<TrainedUpdatePtr> train(const Task& task, const ParametersPtr& base);
+  caf::typed_response_promise<TrainedUpdatePtr> train(const Task& task, const ParametersPtr& base,
+                                                      const ResidualPtr& residual);
   void on_job_end(TaskId task, const std::string& error);
   void finish(TaskId task);
   void cancel(const Error& error);

@@ -2,14 +2,17 @@
 
 #include <utility>
 
+#include "learning/random.hpp"
+
 namespace fl {
 
 Result<std::shared_ptr<TrainingRun>> TrainingRun::begin(const TrainingMeans& means, const Task& task,
-                                                        ParametersPtr base, bool whole_model,
-                                                        std::uint64_t stream_seed) {
+                                                        ParametersPtr base, ResidualPtr residual,
+                                                        const TrainingTerms& terms) {
   auto run = std::make_shared<TrainingRun>();
   run->task_ = task;
-  run->whole_model_ = whole_model;
+  run->terms_ = terms;
+  run->residual_ = std::move(residual);
   run->layout_ = means.trainer->layout();
   if (task.evaluate_base && means.validation && means.validation->size() > 0) {
     auto evaluation = means.trainer->evaluate(base, means.validation);
@@ -17,7 +20,8 @@ Result<std::shared_ptr<TrainingRun>> TrainingRun::begin(const TrainingMeans& mea
     run->evaluation_ = std::move(*evaluation);
   }
   if (task.kind == TaskKind::train) {
-    auto training = means.trainer->train(task.training, std::move(base), means.data, stream_seed);
+    const auto seed = stream_seed(terms.seed, "train", task.owner, task.stream);
+    auto training = means.trainer->train(task.training, std::move(base), means.data, seed);
     if (!training) return tl::unexpected(training.error());
     run->training_ = std::move(*training);
   }
@@ -51,12 +55,32 @@ void TrainingRun::encode() {
     info.train_loss = report.train_loss;
     info.train_seconds = report.compute_seconds;
   }
-  auto blob =
-      training_ ? make_update_blob(info, *layout_, whole_model_) : make_evaluation_blob(info, *layout_);
-  if (training_) training_->write_update(blob.values(), whole_model_);
+  result_ = encoded(info);
   training_.reset();
-  result_ = std::make_shared<const TrainedUpdate>(
-      TrainedUpdate{info, std::make_shared<const MemorySource>(std::move(blob.buffer))});
+  residual_.reset();
+}
+
+Result<TrainedUpdatePtr> TrainingRun::encoded(const UpdateInfo& info) {
+  const auto finished = [&](UpdateBlob blob, ResidualPtr residual) {
+    return std::make_shared<const TrainedUpdate>(TrainedUpdate{
+        info, std::make_shared<const MemorySource>(std::move(blob.buffer)), false, std::move(residual)});
+  };
+  if (!training_) return finished(make_evaluation_blob(info, *layout_), nullptr);
+  const auto codec = parse_codec(task_.upload.codec);
+  if (!codec) return tl::unexpected(codec.error());
+  if (terms_.whole_model || (codec->is_none() && !keeps_residual(*codec, task_.upload))) {
+    auto blob = make_update_blob(info, *layout_, terms_.whole_model);
+    training_->write_update(blob.values(), terms_.whole_model);
+    return finished(std::move(blob), nullptr);
+  }
+  auto delta = Parameters(layout_);
+  training_->write_update(delta.values(), false);
+  const auto seed = stream_seed(terms_.seed, "codec", task_.owner, task_.stream);
+  auto prepared = prepare_upload(task_.upload, std::move(delta), residual_, seed);
+  if (!prepared) return tl::unexpected(prepared.error());
+  if (prepared->left_out)
+    return std::make_shared<const TrainedUpdate>(TrainedUpdate{info, nullptr, true, prepared->after});
+  return finished(make_update_blob(info, *layout_, prepared->codec, prepared->bytes.span()), prepared->after);
 }
 
 }  // namespace fl

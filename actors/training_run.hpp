@@ -1,5 +1,5 @@
 // All that one task asks of a client, as one job for the worker pool: evaluate the base if asked to, train,
-// encode.
+// add what is left from earlier updates, encode.
 #pragma once
 
 #include "actors/actors.hpp"
@@ -15,28 +15,36 @@ struct TrainingMeans {
   std::uint64_t fingerprint = 0;               ///< of the data, where there are none to read; 0: read them
 };
 
+/// What the welcome says of every task.
+struct TrainingTerms {
+  std::uint64_t seed = 0;    ///< of the run
+  bool whole_model = false;  ///< updates are the model itself (FedAsync)
+};
+
 class TrainingRun final : public Job {
  public:
   /// Fails like Trainer::train.
   static Result<std::shared_ptr<TrainingRun>> begin(const TrainingMeans& means, const Task& task,
-                                                    ParametersPtr base, bool whole_model,
-                                                    std::uint64_t stream_seed);
+                                                    ParametersPtr base, ResidualPtr residual,
+                                                    const TrainingTerms& terms);
 
   bool run_slice(std::chrono::steady_clock::time_point until) override;
 
-  /// The encoded update, after the end.
-  const TrainedUpdatePtr& result() const { return result_; }
+  /// The encoded update, after the end; fails like prepare_upload.
+  const Result<TrainedUpdatePtr>& result() const { return result_; }
 
  private:
   void encode();
+  Result<TrainedUpdatePtr> encoded(const UpdateInfo& info);
 
   Task task_;
-  bool whole_model_ = false;
+  TrainingTerms terms_;
+  ResidualPtr residual_;
   LayoutPtr layout_;
   std::unique_ptr<EvaluationJob> evaluation_;  ///< null: not asked for
   bool evaluated_ = false;
   std::unique_ptr<TrainingJob> training_;  ///< null: only the evaluation is asked for
-  TrainedUpdatePtr result_;
+  Result<TrainedUpdatePtr> result_;
 };
 
 }  // namespace fl

@@ -1,4 +1,5 @@
-// How a client trains: the part of `train.*` that the aggregator decides and that travels in a task.
+// How a client trains and sends: the part of `train.*` and `upload.*` that the aggregator decides and that
+// travels in a task.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +20,30 @@ struct TrainingSettings {
   double weight_decay = 0;        ///< L2 penalty, ≥ 0
   std::string optimizer = "sgd";  ///< "sgd" | "adam"
   double proximal_mu = 0;         ///< FedProx: adds µ/2 ‖x − x_base‖² to the loss (1812.06127), ≥ 0
+  bool masked = false;            ///< prunable weights that are 0 in the base stay 0 (learning/pruning.hpp)
 
   bool operator==(const TrainingSettings&) const = default;
+};
+
+/// How a client sends what it has learnt: decided by the aggregator, and travels in a task.
+struct UploadSettings {
+  std::string codec = "none";  ///< of the delta: learning/compression/codec.hpp
+  double momentum = 0;  ///< m of momentum correction (Deep Gradient Compression, 1712.01887), in [0, 1)
+  std::uint32_t max_idle_deltas = 0;  ///< uploads in a row that may be left out; 0: none
+  double idle_ratio = 0.5;  ///< left out is a delta whose norm is below this share of the last one sent
+
+  bool operator==(const UploadSettings&) const = default;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, TrainingSettings& x) {
   return f(x.epochs, x.steps, x.batch_size, as_bits(x.learning_rate), as_bits(x.momentum), x.nesterov,
-           as_bits(x.weight_decay), x.optimizer, as_bits(x.proximal_mu));
+           as_bits(x.weight_decay), x.optimizer, as_bits(x.proximal_mu), x.masked);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, UploadSettings& x) {
+  return f(x.codec, as_bits(x.momentum), x.max_idle_deltas, as_bits(x.idle_ratio));
 }
 
 }  // namespace fl

@@ -53,6 +53,8 @@ struct Ready {
   /// Of what it trains on: clients that say the same hold the same samples in the same order, so that one can
   /// do the other's work (schedule.backup_tasks). 0: like nobody else's.
   std::uint64_t data_fingerprint = 0;
+  Version held = 0;             ///< version of the model that the client has, and
+  std::uint64_t held_hash = 0;  ///< XXH3-64 of its parameters; 0: it has none
 };
 
 enum class TaskKind : std::uint8_t {
@@ -67,15 +69,17 @@ struct Task {
   ClientId client = 0;
   TaskKind kind = TaskKind::train;
   Version base = 0;
-  ClientId owner = 0;             ///< whose work it is; another than `client` when a replica helps out
-  TaskId work = 0;                ///< the owner's task; another than `id` when a replica helps out
-  std::uint64_t stream = 0;       ///< names the task's random stream, with the run's seed and the owner
-  bool evaluate_base = false;     ///< evaluate the base before training (evaluate.where = "clients")
-  double deadline_seconds = 0;    ///< from receipt; the lease runs out then
-  std::uint64_t model_bytes = 0;  ///< size of the base's encoded blob
+  ClientId owner = 0;           ///< whose work it is; another than `client` when a replica helps out
+  TaskId work = 0;              ///< the owner's task; another than `id` when a replica helps out
+  std::uint64_t stream = 0;     ///< names the task's random stream, with the run's seed and the owner
+  bool evaluate_base = false;   ///< evaluate the base before training (evaluate.where = "clients")
+  double deadline_seconds = 0;  ///< from receipt; the lease runs out then
+  std::uint64_t base_hash = 0;  ///< XXH3-64 of the base's parameters: a client that has them fetches nothing
+  std::uint64_t model_bytes = 0;  ///< size of the blob that makes the base: whole, or of what the client held
   std::uint64_t model_hash = 0;   ///< XXH3-64 of that blob
   bool durable = false;  ///< the server keeps what it acknowledges, so the client keeps its update until then
   TrainingSettings training;
+  UploadSettings upload;
 };
 
 /// The server's answer to a client that is ready.
@@ -156,13 +160,14 @@ typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Ready& x) {
-  return f(x.samples, x.validation_samples, x.label_histogram, x.data_fingerprint);
+  return f(x.samples, x.validation_samples, x.label_histogram, x.data_fingerprint, x.held, x.held_hash);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
   return f(x.id, x.epoch, x.client, x.kind, x.base, x.owner, x.work, x.stream, x.evaluate_base,
-           as_bits(x.deadline_seconds), x.model_bytes, x.model_hash, x.durable, x.training);
+           as_bits(x.deadline_seconds), x.base_hash, x.model_bytes, x.model_hash, x.durable, x.training,
+           x.upload);
 }
 
 template <class Inspector>

@@ -89,7 +89,8 @@ struct Config {
   TrainingSettings training;
   StrategyOptions strategy;
   ServerOptimizerOptions server_optimizer;
-  std::string upload_codec = "none";
+  UploadSettings upload;
+  Version warmup_versions = 0;  ///< of upload.codec
   std::string download_codec = "none";
   std::string schedule_policy = "all";
   bool adaptive_work = false;

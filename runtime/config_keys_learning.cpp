@@ -1,3 +1,4 @@
+#include "learning/compression/codec.hpp"
 #include "runtime/config_binding.hpp"
 
 namespace fl {
@@ -6,10 +7,6 @@ using config_binding::following_key;
 using config_binding::key;
 
 namespace {
-
-const std::vector<std::string> kCodecs = {"none", "top_k", "random_k", "int8", "int4",
-                                          "qsgd", "sign",  "fp16",     "bf16", "prune"};
-const std::vector<std::string> kLaterCodecs(kCodecs.begin() + 1, kCodecs.end());
 
 std::vector<ConfigKey> train_keys() {
   return {
@@ -47,6 +44,13 @@ std::vector<ConfigKey> train_keys() {
           .in(at_least(0))
           .says("µ of FedProx: adds µ/2 ‖x − base‖² to the loss, which holds clients with unlike data "
                 "together."),
+      key("train.max_idle_deltas", FL_CONFIG_MEMBER(upload.max_idle_deltas))
+          .says(
+              "Uploads in a row that a client may leave out because it has learnt little: such a delta waits "
+              "and is added to the next (lazily aggregated updates). 0: none."),
+      key("train.idle_below", FL_CONFIG_MEMBER(upload.idle_ratio))
+          .in(inside(0, 1))
+          .says("How little that is: what would be sent has a norm below this share of what was sent last."),
       key("train.threads", FL_CONFIG_MEMBER(trainer.threads))
           .in(at_least(1))
           .says("Threads of one task. 1 is best where several tasks run at once, and the only setting under "
@@ -124,11 +128,21 @@ std::vector<ConfigKey> strategy_keys() {
 
 std::vector<ConfigKey> exchange_keys() {
   return {
-      key("upload.codec", FL_CONFIG_MEMBER(upload_codec))
-          .one_of(kCodecs, kLaterCodecs)
-          .says("How updates are compressed on their way to the server."),
+      key("upload.codec", FL_CONFIG_MEMBER(upload.codec))
+          .says("How updates are compressed on their way to the server: " + std::string(kCodecGrammar) +
+                ". What a biased codec (top_k, sign, fp16, bf16) leaves out is added to the client's next "
+                "update. docs/communication.md says what each reached."),
+      key("upload.warmup_versions", FL_CONFIG_MEMBER(warmup_versions))
+          .says(
+              "Versions over which the share that top_k or random_k keeps sinks exponentially to the one of "
+              "upload.codec, for models whose first steps are large. 0: at once."),
+      key("upload.momentum", FL_CONFIG_MEMBER(upload.momentum))
+          .in(from_below(0, 1))
+          .says("m of momentum correction (Deep Gradient Compression): each client adds m times its last "
+                "velocity to its delta before top_k selects, and forgets it where something was sent. Steps "
+                "become up to 1 / (1 − m) times as long. 0: none."),
       key("download.codec", FL_CONFIG_MEMBER(download_codec))
-          .one_of(kCodecs, kLaterCodecs)
+          .default_only()
           .says("How models are compressed on their way to the clients."),
       key("schedule.policy", FL_CONFIG_MEMBER(schedule_policy))
           .one_of({"all", "random"})

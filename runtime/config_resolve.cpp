@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "actors/chaos.hpp"
+#include "learning/compression/residual.hpp"
 #include "runtime/config_values.hpp"
 
 namespace fl {
@@ -62,6 +63,8 @@ void derive(Config& config, const Origins& origins) {
   scheduler.clients_count = config.clients.count;
   scheduler.seed = config.seed;
   scheduler.training = config.training;
+  scheduler.upload = config.upload;
+  scheduler.warmup_versions = config.warmup_versions;
   scheduler.evaluate_every = config.evaluation.on_clients ? config.evaluation.every : 0;
 }
 
@@ -112,12 +115,43 @@ Result<void> check_training(const Config& config, const Origins& origins) {
 }
 
 Result<void> check_strategy(const Config& config, const Origins& origins) {
-  if (wants_model(config.strategy.name) && config.upload_codec != "none")
+  if (!wants_model(config.strategy.name)) return {};
+  if (config.upload.codec != "none")
     return origins.refuse(
         {"strategy.name", "upload.codec"},
         "strategy.name = \"fedasync\" needs whole models from the clients, which upload.codec = \"" +
-            config.upload_codec +
+            config.upload.codec +
             "\" would damage; use upload.codec = \"none\" or strategy.name = \"fedasync_delta\"");
+  if (config.upload.max_idle_deltas > 0)
+    return origins.refuse(
+        {"strategy.name", "train.max_idle_deltas"},
+        "strategy.name = \"fedasync\" needs whole models from the clients, which cannot wait "
+        "and be added up (train.max_idle_deltas); use strategy.name = \"fedasync_delta\"");
+  return {};
+}
+
+Result<void> check_codecs(const Config& config, const Origins& origins) {
+  const auto codec = parse_codec(config.upload.codec);
+  if (!codec) return origins.refuse({"upload.codec"}, "upload.codec: " + codec.error().text);
+  const auto thins_out = codec->is_sparse() && codec->sparsifier != Sparsifier::prune;
+  if (config.warmup_versions > 0 && !thins_out)
+    return origins.refuse({"upload.codec", "upload.warmup_versions"},
+                          "upload.warmup_versions warms up what top_k or random_k keeps; upload.codec = \"" +
+                              config.upload.codec + "\" keeps all; leave upload.warmup_versions at 0");
+  if (config.upload.momentum > 0 && !(thins_out && codec->is_biased()))
+    return origins.refuse({"upload.codec", "upload.momentum"},
+                          "upload.momentum corrects what top_k leaves out; upload.codec = \"" +
+                              config.upload.codec + "\" has no use for it; leave upload.momentum at 0");
+  const auto replicas = config.scheduler.backup_tasks > 0 ||
+                        (!config.scheduler.synchronous && config.scheduler.redundancy >= 2);
+  if (replicas && keeps_residual(*codec, config.upload))
+    return origins.refuse(
+        {"upload.codec", "train.max_idle_deltas", "schedule.backup_tasks", "schedule.redundancy"},
+        "with upload.codec = \"" + config.upload.codec +
+            "\" and train.max_idle_deltas = " + std::to_string(config.upload.max_idle_deltas) +
+            " each client keeps what it has not sent yet, so no other can do its work for it: use int8, "
+            "int4, "
+            "qsgd or random_k, or leave schedule.backup_tasks and schedule.redundancy alone");
   return {};
 }
 
@@ -173,7 +207,7 @@ Result<void> resolve(Config& config, const std::vector<GivenValue>& given) {
                             "data.part = \"" + config.given.data_part +
                                 "\" is not of the form \"I/N\" with I from 0 to N − 1, such as \"0/3\"");
   }
-  for (const auto check : {check_clients, check_training, check_strategy, check_node}) {
+  for (const auto check : {check_clients, check_training, check_strategy, check_codecs, check_node}) {
     if (auto ok = check(config, origins); !ok) return ok;
   }
   return {};

@@ -14,7 +14,7 @@ packages=(
   libtorch-dev libopenblas0-pthread         # training; with another BLAS it is many times slower
   libprotobuf-dev protobuf-compiler         # the format of models and updates
   libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libexpected-dev
-  libsqlite3-dev libxxhash-dev zlib1g-dev
+  libsqlite3-dev libxxhash-dev libzstd-dev zlib1g-dev
   libssl-dev libsodium-dev                  # TLS, identities
   doctest-dev libbenchmark-dev python3      # tests and benchmarks
   clang-format clang                        # checks; the sanitizers' builds and the fuzz targets

@@ -65,11 +65,10 @@ Result<Weight> Aggregation::weigh(const UpdateFacts& update) const {
   return fl::weigh(strategy_, update, version_);
 }
 
-Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
-                               const UpdatePayload& payload) {
-  if (payload.count != model_->size()) {
+Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight, const EncodedArray& payload) {
+  if (payload.values != model_->size()) {
     return fail(ec::wrong_length, "client " + std::to_string(update.client) + "'s update has " +
-                                      std::to_string(payload.count) + " values; the model has " +
+                                      std::to_string(payload.values) + " values; the model has " +
                                       std::to_string(model_->size()));
   }
   const bool first = folded_ == 0;
@@ -77,7 +76,8 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
   const auto factor = static_cast<float>(weight.fold);
 
   auto folded_floats = std::uint64_t{0};
-  const auto fold_block = [&](std::uint64_t index, std::span<const float> values) {
+  auto visitor = ArrayVisitor();
+  visitor.dense = [&](std::uint64_t index, std::span<const float> values) {
     const auto block = sum_.values().subspan(index, values.size());
     const auto model = model_->values().subspan(index, values.size());
     folded_floats += values.size();
@@ -87,7 +87,13 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight,
       (first ? kernels::scale_into : kernels::fold)(block, values, factor);
     }
   };
-  auto read = kernels::visit_floats(*payload.source, payload.offset, payload.count, fold_block);
+  visitor.sparse = [&](std::span<const std::uint64_t> indices, std::span<const float> values) {
+    const auto sum = sum_.values();
+    folded_floats += values.size();
+    for (std::size_t i = 0; i < indices.size(); ++i) sum[indices[i]] += factor * values[i];
+  };
+  if (first && payload.codec.is_sparse()) std::ranges::fill(sum_.values(), 0.0f);
+  auto read = visit_array(payload, visitor);
   if (!read && !first && folded_floats > 0)
     throw std::runtime_error("an update could be read only in part, so the sum has lost its meaning: " +
                              to_string(read.error()));

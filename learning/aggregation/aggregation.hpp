@@ -9,17 +9,11 @@
 
 #include "learning/aggregation/server_optimizer.hpp"
 #include "learning/aggregation/strategy.hpp"
+#include "learning/compression/encoded_array.hpp"
 #include "learning/parameters.hpp"
 #include "messages/envelope.hpp"
 
 namespace fl {
-
-/// The numbers of one update, where they lie: `count` floats from byte `offset` of `source`.
-struct UpdatePayload {
-  ByteSourcePtr source;
-  std::uint64_t offset = 0;
-  std::uint64_t count = 0;
-};
 
 /// Everything that a restart needs to go on with the same bits. Arrays are shared where they are immutable.
 struct AggregationState {
@@ -47,12 +41,13 @@ class Aggregation {
   /// w_i, d_i and τ_i of an update if it came now; see fl::weigh.
   Result<Weight> weigh(const UpdateFacts& update) const;
 
-  /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x), x being the current model. One pass over the update.
-  /// The values are taken to be finite: check them before (kernels::all_finite). Fails with `wrong_length`
-  /// when the count is not the model's, or as kernels::visit_floats does, and then leaves no trace. Throws
+  /// Folds Σ += w Δ; with FedAsync, Σ += w (x_i − x), x being the current model. One pass over what was sent:
+  /// a sparse update costs what it holds, but for the first of a buffer, which clears the sum.
+  /// The values are taken to be finite: check them before (validate_update). Fails with `wrong_length`
+  /// when the size is not the model's, or as visit_array does, and then leaves no trace. Throws
   /// std::runtime_error when the disk fails half-way through an update: what was folded before is lost with
   /// it, and a snapshot has to be restored.
-  Result<void> fold(const UpdateFacts& update, const Weight& weight, const UpdatePayload& payload);
+  Result<void> fold(const UpdateFacts& update, const Weight& weight, const EncodedArray& payload);
 
   /// Distinct clients in the open buffer, and updates folded into it.
   std::size_t distinct_clients() const { return clients_.size(); }

@@ -9,6 +9,9 @@ namespace fl {
 
 namespace {
 
+/// Of a name that a client sent, what reaches the log.
+constexpr std::size_t kMaxCodecName = 64;
+
 std::string_view section_name(bool whole_model) {
   return whole_model ? "model" : "delta";
 }
@@ -19,14 +22,22 @@ Result<void> check_layout(const Envelope& envelope, const Layout& layout) {
               "the update is of another model; client and server need the same model.name");
 }
 
-Result<UpdatePayload> payload_in(const DecodedHeader& decoded, const ByteSourcePtr& blob,
-                                 const Layout& layout, bool whole_model) {
+Result<EncodedArray> payload_in(const DecodedHeader& decoded, const ByteSourcePtr& blob, const Layout& layout,
+                                bool whole_model) {
   const auto* section = decoded.envelope.find(section_name(whole_model));
-  if (section == nullptr || section->codec != "none" || section->values != layout.size())
-    return fail(ec::wrong_length, "the update must hold one dense section \"" +
+  if (section == nullptr || section->values != layout.size())
+    return fail(ec::wrong_length, "the update must hold one section \"" +
                                       std::string(section_name(whole_model)) + "\" of " +
                                       std::to_string(layout.size()) + " values");
-  return UpdatePayload{blob, decoded.payload_offset + section->offset, section->values};
+  const auto codec = parse_codec(section->codec);
+  if (!codec)
+    return fail(ec::unsupported_format, "the update is coded as \"" +
+                                            section->codec.substr(0, kMaxCodecName) +
+                                            "\", which this program does not know");
+  if (whole_model && !codec->is_none())
+    return fail(ec::wrong_length, "a whole model is sent as it is, not as \"" + to_string(*codec) + "\"");
+  return EncodedArray{blob, decoded.payload_offset + section->offset, section->values, section->size_bytes,
+                      *codec};
 }
 
 Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expected) {
@@ -60,7 +71,7 @@ Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expec
 
 }  // namespace
 
-Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model) {
+Result<EncodedArray> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model) {
   const auto decoded = decode_header(*blob);
   if (!decoded) return tl::unexpected(decoded.error());
   if (auto ok = check_layout(decoded->envelope, layout); !ok) return tl::unexpected(ok.error());
@@ -101,11 +112,14 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
   auto update = ValidUpdate{*info, std::move(*payload), 0, blob->size(), 0, expected.owner, expected.work};
   auto sum_of_squares = 0.0;
   auto finite = true;
-  auto read = kernels::visit_floats(*blob, update.payload.offset, update.payload.count,
-                                    [&](std::uint64_t, std::span<const float> values) {
-                                      finite = finite && kernels::all_finite(values);
-                                      sum_of_squares += kernels::sum_of_squares(values);
-                                    });
+  const auto look_at = [&](std::span<const float> values) {
+    finite = finite && kernels::all_finite(values);
+    sum_of_squares += kernels::sum_of_squares(values);
+  };
+  auto visitor = ArrayVisitor();
+  visitor.dense = [&](std::uint64_t, std::span<const float> values) { look_at(values); };
+  visitor.sparse = [&](std::span<const std::uint64_t>, std::span<const float> values) { look_at(values); };
+  auto read = visit_array(update.payload, visitor);
   if (!read) return tl::unexpected(read.error());
   if (!finite)
     return fail(ec::not_finite,
@@ -146,6 +160,18 @@ UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool w
   section.values = layout.size();
   section.size_bytes = layout.size_bytes();
   return make_blob(info, layout, {section});
+}
+
+UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, const Codec& codec,
+                            std::span<const std::byte> coded) {
+  auto section = Section();
+  section.name = section_name(false);
+  section.codec = to_string(codec);
+  section.values = layout.size();
+  section.size_bytes = coded.size();
+  auto blob = make_blob(info, layout, {section});
+  copy_bytes(coded, blob.buffer.data() + blob.payload_offset);
+  return blob;
 }
 
 UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout) {

@@ -10,7 +10,7 @@ namespace fl {
 /// An update that was checked.
 struct ValidUpdate {
   UpdateInfo info;
-  UpdatePayload payload;
+  EncodedArray payload;
   double norm = 0;  ///< L2, of what travelled
   std::uint64_t encoded_bytes = 0;
   std::uint64_t hash = 0;  ///< XXH3-64 of the encoded update, if known
@@ -41,9 +41,9 @@ inline constexpr std::size_t kMaxClasses = 1u << 16;
 /// samples. Fails with `bad_claim`.
 Result<void> check_ready(const Ready& ready);
 
-/// Where the numbers of an update lie that was checked before. Fails with `corrupt_data`,
-/// `unsupported_format`, `layout_mismatch` or `wrong_length`.
-Result<UpdatePayload> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model);
+/// Where the numbers of an update lie that was checked before, and how they are coded. Fails with
+/// `corrupt_data`, `unsupported_format`, `layout_mismatch` or `wrong_length`.
+Result<EncodedArray> locate_payload(const ByteSourcePtr& blob, const Layout& layout, bool whole_model);
 
 /// Decodes and checks one update blob, reading the numbers once. Fails with `corrupt_data`,
 /// `unsupported_format`, `layout_mismatch`, `unknown_lease`, `wrong_length`, `not_finite`, `bad_claim` or
@@ -58,6 +58,10 @@ struct UpdateBlob {
   std::span<float> values();
 };
 UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, bool whole_model);
+
+/// An update blob of a coded delta.
+UpdateBlob make_update_blob(const UpdateInfo& info, const Layout& layout, const Codec& codec,
+                            std::span<const std::byte> coded);
 UpdateBlob make_evaluation_blob(const UpdateInfo& info, const Layout& layout);
 
 }  // namespace fl

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "learning/compression/codec.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -41,6 +42,7 @@ void LeaseBook::hold(const Task& task, TimePoint now) {
   lease.assignment.task.work = task.id;
   lease.assignment.task.durable = options_.durable_updates;
   lease.assignment.task.training = options_.training;
+  lease.assignment.task.upload = upload_from(task.base);
   lease.assignment.task.deadline_seconds = options_.task_timeout.count();
   auto& member = members_[task.client];
   member.rejoin_until = after(now, std::max(options_.rejoin, kReturn));
@@ -342,12 +344,20 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
   task.model_bytes = model_->size();
   task.durable = options_.durable_updates;
   task.training = options_.training;
+  task.upload = upload_from(task.base);
   open(member, std::make_shared<const Lease>(std::move(lease)), now);
   if (kind == TaskKind::train) effects_.given.push_back(member.lease->lease->assignment.task);
   if (kind == TaskKind::train && !options_.synchronous && has_replica(client, member))
     member.lease->base = model_;
   if (!any_lease_) effects_.first_lease = true;
   any_lease_ = true;
+}
+
+UploadSettings LeaseBook::upload_from(Version base) const {
+  auto upload = options_.upload;
+  if (options_.warmup_versions > 0)
+    upload.codec = to_string(codec_at(parse_codec(upload.codec).value(), options_.warmup_versions, base));
+  return upload;
 }
 
 void LeaseBook::open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now) {

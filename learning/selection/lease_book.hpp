@@ -48,6 +48,8 @@ struct SchedulerOptions {
   std::uint64_t seed = 1;
   bool durable_updates = false;  ///< said in every task
   TrainingSettings training;
+  UploadSettings upload;
+  Version warmup_versions = 0;  ///< until the codec keeps as few values as upload.codec says, see codec_at
   double redundancy = 1;  ///< ≥ 1. Cohorts: tasks given for each answer needed (over-selection), rounded up.
                           ///< Asynchronous: replicas that get each task, rounded down
   std::uint32_t backup_tasks = 0;    ///< overdue tasks that replicas work on too, at most at once; 0: none
@@ -173,6 +175,7 @@ class LeaseBook {
   std::string why_wait() const;
   std::shared_ptr<const Lease> wait(const std::string& reason) const;
   void give(Member& member, ClientId client, TaskKind kind, TimePoint now);
+  UploadSettings upload_from(Version base) const;
   void open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now);
 
   bool shares_work() const;

@@ -42,7 +42,7 @@ struct Fixture {
     return task;
   }
   test::Awaited<TrainedUpdatePtr> train(const Task& task) {
-    return time.request<TrainedUpdatePtr>(actor, train_atom_v, task, base());
+    return time.request<TrainedUpdatePtr>(actor, train_atom_v, task, base(), ResidualPtr());
   }
   static ParametersPtr base() {
     return std::make_shared<const Parameters>(test::counting(test::small_layout(), 3));

@@ -60,14 +60,14 @@ void check_update(const ByteSourcePtr& blob, const UpdateExpectation& expected) 
   require(update->info.samples > 0 && update->info.samples <= expected.max_samples,
           "no more samples than were declared");
   const auto& payload = update->payload;
-  require(payload.count == expected.layout->size(), "a valid update is as long as the model");
-  auto values = std::vector<float>(payload.count);
+  require(payload.values == expected.layout->size(), "a valid update is as long as the model");
+  auto values = std::vector<float>(payload.values);
   require(blob->read(payload.offset, std::as_writable_bytes(std::span(values))).has_value(),
           "a valid update can be read");
   require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
           "a valid update is finite");
   const auto located = locate_payload(blob, *expected.layout, expected.whole_model);
-  require(located.has_value() && located->offset == payload.offset && located->count == payload.count,
+  require(located.has_value() && located->offset == payload.offset && located->values == payload.values,
           "a valid update is found again");
 }
 

@@ -77,7 +77,8 @@ trainer_actor::behavior_type scripted_trainer(
         if (log->prepare_refusal) return to_caf(*log->prepare_refusal);
         return Ready{10, 5, {}};
       },
-      [=](train_atom, const Task& task, const ParametersPtr& base) -> caf::result<TrainedUpdatePtr> {
+      [=](train_atom, const Task& task, const ParametersPtr& base,
+          const ResidualPtr&) -> caf::result<TrainedUpdatePtr> {
         log->tasks.push_back(task);
         log->bases.push_back(base);
         if (log->refusal) return to_caf(*log->refusal);

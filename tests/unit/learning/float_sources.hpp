@@ -38,11 +38,11 @@ class FileLikeSource final : public ByteSource {
   std::uint64_t fails_at_;
 };
 
-inline UpdatePayload in_memory(std::span<const float> values) {
+inline EncodedArray in_memory(std::span<const float> values) {
   return {std::make_shared<MemorySource>(bytes_of(values)), 0, values.size()};
 }
 
-inline UpdatePayload in_file(std::span<const float> values) {
+inline EncodedArray in_file(std::span<const float> values) {
   return {std::make_shared<FileLikeSource>(values), 0, values.size()};
 }
 

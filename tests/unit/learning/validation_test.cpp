@@ -63,7 +63,7 @@ TEST_CASE("a good update is taken with its numbers, norm and size") {
   REQUIRE(update);
   CHECK(update->info.samples == 100);
   CHECK(update->info.base_evaluation.accuracy == 0.75);
-  CHECK(update->payload.count == 29);
+  CHECK(update->payload.values == 29);
   CHECK(update->payload.offset % 64 == 0);
   CHECK(update->norm == doctest::Approx(2 * std::sqrt(29.0)));
   CHECK(update->encoded_bytes == blob->size());

@@ -33,12 +33,12 @@ fl::Aggregation aggregation(StrategyName name) {
   return {options, {.name = fl::ServerOptimizerName::adam}, flat_model(random_floats(99))};
 }
 
-fl::Result<void> submit(fl::Aggregation& to, fl::ClientId client, const fl::UpdatePayload& payload) {
+fl::Result<void> submit(fl::Aggregation& to, fl::ClientId client, const fl::EncodedArray& payload) {
   const auto facts = fl::UpdateFacts{.client = client, .base = to.version(), .samples = client + 1};
   return to.fold(facts, *to.weigh(facts), payload);
 }
 
-fl::UpdatePayload failing_at(std::size_t element, const Floats& values) {
+fl::EncodedArray failing_at(std::size_t element, const Floats& values) {
   return {std::make_shared<FileLikeSource>(values, element * sizeof(float)), 0, values.size()};
 }
 
