@@ -115,7 +115,7 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   next_task = next;
   if (is_synchronous(options.strategy.name)) aggregation->discard_buffer();  // its cohort begins anew
   committed = aggregation->updates_accepted();
-  model = published->publish(aggregation->version(), aggregation->model());
+  model = publish_model();
   goal = buffer_goal(options.strategy, live);
   self->send(peers->metrics, restore_atom_v, aggregation->version(), true);
   tell_wanted();
@@ -136,6 +136,12 @@ void AggregatorState::begin(Aggregation restored, TaskId next, bool is_restored)
   }
   check_goals();
   decide_waiting();
+}
+
+PublishedModelPtr AggregatorState::publish_model() {
+  auto made = published->publish(aggregation->version(), aggregation->model());
+  options.downloads->add(made, aggregation->delta());
+  return made;
 }
 
 PublicationPtr AggregatorState::publication(bool anew) const {
@@ -372,8 +378,7 @@ void AggregatorState::close() {
   made.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
   made.totals.updates_accepted = aggregation->updates_accepted();
   tally = {};
-  auto news = Publication{published->publish(aggregation->version(), aggregation->model()),
-                          aggregation->updates_accepted(), next_task, false};
+  auto news = Publication{publish_model(), aggregation->updates_accepted(), next_task, false};
   unpublished.push_back(
       {std::make_shared<const Publication>(std::move(news)), std::make_shared<const VersionRecord>(made)});
   if (options.snapshot_every > 0 && made.version % options.snapshot_every == 0) snapshot_due = true;

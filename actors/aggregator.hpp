@@ -33,7 +33,8 @@ struct AggregatorOptions {
   std::string transfer_folder;     ///< where old versions that are still downloaded spill to; empty: nowhere
   std::size_t models_in_memory = 3;     ///< published versions that may stay in memory when there is a folder
   std::function<Parameters()> initial;  ///< makes version 0
-  bool durable_updates = false;         ///< store.durability = "update": nothing is told before it is on disk
+  DownloadsPtr downloads = std::make_shared<Downloads>();  ///< told of every version
+  bool durable_updates = false;  ///< store.durability = "update": nothing is told before it is on disk
   std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };
 
@@ -124,6 +125,7 @@ struct AggregatorState {
   void restore();
   void begin(Aggregation restored, TaskId next, bool is_restored);
   PublicationPtr publication(bool anew) const;
+  PublishedModelPtr publish_model();
 
   void submit(const ValidUpdatePtr& update, ReceiptPromise promise);
   void decide(const ValidUpdatePtr& update, ReceiptPromise promise);

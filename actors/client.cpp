@@ -19,6 +19,8 @@ void ClientState::ask_for_work() {
   if (work == Work::idle) work = Work::asking;
   nudged = false;
   ++asks;
+  ready->held = base ? *base_version : 0;
+  ready->held_hash = base ? base_hash : 0;
   self->request(session, options.request_timeout, *ready)
       .then(
           [this, now = life, ask = asks](const Assignment& answer) {
@@ -80,7 +82,7 @@ void ClientState::begin(const Task& given) {
   chaos->strike_next(id, "task");
   work = Work::fetching;
   tally.state = "fetching version " + std::to_string(task.base);
-  if (base && base_version == task.base)
+  if (has_base())
     train();
   else
     fetch();

@@ -60,6 +60,7 @@ struct ClientState {
   bool task_known = false;  ///< to this session: it has the lease
   ParametersPtr base;       ///< of the newest fetched version
   std::optional<Version> base_version;
+  std::uint64_t base_hash = 0;  ///< of its parameters
   std::optional<ModelReceiver> receiver;
   std::optional<std::uint64_t> requested;  ///< bytes of the model asked for, while it is downloaded
   std::deque<PassagePtr> downloading;      ///< chunks on their way; a session answers in order
@@ -102,9 +103,13 @@ struct ClientState {
   void ask_later(std::chrono::milliseconds pause);
   void on_assignment(const Assignment& answer);
   void begin(const Task& given);
+  bool has_base() const;
+  void set_base(ParametersPtr parameters, Version version, std::uint64_t hash);
+  void forget_base();
   void fetch();
   void fetch_more();
   void fetch_next(const PassagePtr& passage);
+  void on_fetched();
   void on_fetch_failed(const Error& reason);
   void train();
   void on_trained(const TrainedUpdatePtr& trained);

@@ -146,7 +146,7 @@ void ClientState::say_hello(const Proof& proof) {
               ready.reset();
               drop_task();
               receiver.reset();
-              base_version.reset();
+              forget_base();
             }
             welcome = terms;
             options.residuals->select(terms.run_id + "-" + std::to_string(terms.client));
@@ -193,6 +193,11 @@ void ClientState::prepare() {
       .then(
           [this](const Ready& prepared) {
             ready = prepared;
+            if (!base && welcome.changes_only && options.initial_model)
+              if (auto initial = options.initial_model(welcome.seed)) {
+                const auto hash = values_hash_of(*initial);
+                set_base(std::move(initial), 0, hash);
+              }
             if (work == Work::training) train();
             if (connection == Connection::connected) on_connected();
           },

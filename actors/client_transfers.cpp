@@ -36,9 +36,8 @@ void ClientState::fetch() {
                 give_up_for_a_while(parameters.error());
                 return;
               }
-              tally.bytes_down += model->size();
-              base = *parameters;
-              base_version = task.base;
+              tally.bytes_down += task.model_bytes;
+              set_base(*parameters, task.base, model->values_hash().value_or(0));
               train();
             },
             [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
@@ -51,8 +50,6 @@ void ClientState::fetch() {
     disconnect({ec::unavailable, "the server cannot send version " + std::to_string(task.base) + " yet"});
     return;
   }
-  base = nullptr;  // one model at a time
-  base_version.reset();
   // A download that broke off goes on where it was, when the same model is asked for.
   const auto same_model = receiver && task.model_hash != 0 && receiver->hash() == task.model_hash &&
                           receiver->size() == task.model_bytes;
@@ -93,25 +90,54 @@ void ClientState::fetch_next(const PassagePtr& passage) {
                 disconnect(ok.error());
               return;
             }
-            if (!receiver->complete()) {
+            // One model at a time, where the next is no change of it.
+            if (receiver->begun() && !receiver->changes_held()) forget_base();
+            if (receiver->complete())
+              on_fetched();
+            else
               fetch_more();
-              return;
-            }
-            auto parameters = receiver->finish();
-            receiver.reset();
-            if (!parameters) {
-              disconnect(parameters.error());
-              return;
-            }
-            base = std::move(*parameters);
-            base_version = task.base;
-            train();
           },
           [this, now = life, id = task.id, epoch = task.epoch](const caf::error& error) {
             if (now == life && work == Work::fetching && id == task.id && epoch == task.epoch)
               on_fetch_failed(from_caf(error));
           });
   *requested += length;
+}
+
+void ClientState::on_fetched() {
+  auto parameters = receiver->finish(base);
+  receiver.reset();
+  if (!parameters) {
+    disconnect(parameters.error());
+    return;
+  }
+  const auto hash = values_hash_of(**parameters);
+  set_base(std::move(*parameters), task.base, hash);
+  if (has_base()) {
+    train();
+    return;
+  }
+  spdlog::warn("{}: what came is not version {}; it is fetched as a whole", options.name, task.base);
+  forget_base();
+  work = Work::idle;
+  ask_for_work();
+}
+
+/// Whether what the client holds is the task's base, bit for bit.
+bool ClientState::has_base() const {
+  return base && base_version == task.base && (task.base_hash == 0 || base_hash == task.base_hash);
+}
+
+void ClientState::set_base(ParametersPtr parameters, Version version, std::uint64_t hash) {
+  base = std::move(parameters);
+  base_version = version;
+  base_hash = hash;
+}
+
+void ClientState::forget_base() {
+  base = nullptr;
+  base_version.reset();
+  base_hash = 0;
 }
 
 void ClientState::on_fetch_failed(const Error& reason) {

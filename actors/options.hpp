@@ -76,6 +76,9 @@ struct ClientOptions {
   Seconds reconnect{0};                               ///< how long to keep trying to connect; 0: for ever
   std::chrono::milliseconds backoff_min{200};
   std::chrono::milliseconds backoff_max{15'000};
+  /// Version 0 of a run with this seed, which need not be fetched; may be empty. Asked when the trainer is
+  /// prepared.
+  std::function<ParametersPtr(std::uint64_t seed)> initial_model;
   std::shared_ptr<ClientSpool> spool;  ///< null: a finished update does not outlive the process
   std::shared_ptr<ResidualStore> residuals = std::make_shared<MemoryResiduals>();  ///< of this client alone
   /// Of the process: copies of these options share them.

@@ -219,12 +219,27 @@ void SessionState::on_lease(const LeasePtr& given) {
       offers = 0;
       fetched_bytes = 0;
     }
-    lease = given;
-    // Clients of the same process share the model and need no hash of it.
-    if (lease->model && handle->node() != self->node())
-      answer.task.model_hash = lease->model->hash().value_or(0);
+    if (auto ok = given->model ? prepare_download(answer.task, *given) : Result<void>(); !ok) {
+      assignment.deliver(to_caf({ec::unavailable, ok.error().text}));
+      return;
+    }
+    lease = std::make_shared<const Lease>(Lease{answer, given->model});
   }
   assignment.deliver(answer);
+  if (lease && lease->model && !download.blob) on_fetched();
+}
+
+/// What this client has to fetch of the task's model, given what it said it holds.
+Result<void> SessionState::prepare_download(Task& task, const Lease& given) {
+  auto prepared = options.downloads->get(given.model, ready->held, ready->held_hash);
+  if (!prepared) return tl::unexpected(prepared.error());
+  download = std::move(*prepared);
+  task.base_hash = download.values_hash;
+  task.model_bytes = download.size();
+  // Clients of the same process share the model and need no hash of what would travel.
+  const auto shared = handle->node() == self->node();
+  task.model_hash = shared || !download.blob ? 0 : download.hash;
+  return {};
 }
 
 Result<void> SessionState::check_lease(TaskId task) const {
@@ -244,6 +259,7 @@ Result<PublishedModelPtr> SessionState::model_of(TaskId task) {
 
 /// The client has the whole base: only the lease is kept, not the model.
 void SessionState::on_fetched() {
+  download = {};
   lease = std::make_shared<const Lease>(Lease{lease->assignment, nullptr});
   self->send(peers->scheduler, fetch_atom_v, client, lease->assignment.task.id);
 }
@@ -255,9 +271,9 @@ void SessionState::give_up(TaskId task, const std::string& reason) {
 }
 
 Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32_t length) {
-  const auto found = model_of(task);
-  if (!found) return tl::unexpected(found.error());
-  const auto& model = *found;
+  if (auto found = model_of(task); !found) return tl::unexpected(found.error());
+  const auto& model = download.blob;
+  if (!model) return fail(ec::corrupt_data, "the client said that it holds this model");
   if (offset >= model->size()) return fail(ec::corrupt_data, "the model ends before that");
   // A client takes each byte once; what it does not take would pile up on its connection.
   const auto wanted = std::min<std::uint64_t>({length, kMaxChunk_bytes, model->size() - offset});
@@ -545,7 +561,7 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
         auto& state = self->state;
         auto model = state.model_of(task);
         if (model) {
-          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, (*model)->size());
+          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, state.download.size());
           state.on_fetched();
         }
         return answer(std::move(model));

@@ -21,6 +21,7 @@ struct SessionOptions {
   bool evaluate_on_clients = false;
   std::string transfer_folder;   ///< uploads in progress; empty: in memory
   bool durable_updates = false;  ///< uploads have names, to go on after a restart; resent ones are recognised
+  DownloadsPtr downloads = std::make_shared<Downloads>();  ///< how models travel
   ConductOptions conduct;
   std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
   RunStoragePtr storage;
@@ -70,6 +71,7 @@ struct SessionState {
   client_actor handle;
   PeersPtr peers;
   LeasePtr lease;                                      ///< null: none; its model until the client has it
+  Download download;                                   ///< what the client fetches of that model
   std::optional<Ready> ready;                          ///< what the client said last
   caf::typed_response_promise<Assignment> assignment;  ///< pending while the scheduler is asked
   std::optional<Upload> upload;
@@ -94,6 +96,7 @@ struct SessionState {
   void on_lease(const LeasePtr& given);
   Result<void> check_lease(TaskId task) const;
   Result<PublishedModelPtr> model_of(TaskId task);
+  Result<void> prepare_download(Task& task, const Lease& given);
   void on_fetched();
   void give_up(TaskId task, const std::string& reason);
   Result<void> check_offer(const UploadOffer& offer);

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "messages/envelope.hpp"
+
 namespace fl {
 
 static_assert(std::endian::native == std::endian::little, "sha256 is over little-endian values");
@@ -25,6 +27,10 @@ Parameters Parameters::clone() const {
   auto copy = Parameters(layout_);
   std::ranges::copy(values(), copy.values().begin());
   return copy;
+}
+
+std::uint64_t values_hash_of(const Parameters& parameters) {
+  return hash_of(std::as_bytes(parameters.values()));
 }
 
 std::string Parameters::sha256() const {

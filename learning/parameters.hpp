@@ -1,6 +1,7 @@
 // A model's numbers: one flat, 64-byte-aligned float32 array with a layout beside it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,9 @@ class Parameters {
   LayoutPtr layout_;
   AlignedBuffer buffer_;
 };
+
+/// XXH3-64 of the values: two nodes see by it whether they hold the same model.
+std::uint64_t values_hash_of(const Parameters& parameters);
 
 /// An immutable model, shared and never copied.
 using ParametersPtr = std::shared_ptr<const Parameters>;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "learning/compression/byte_planes.hpp"
+#include "learning/compression/encoded_array.hpp"
 #include "messages/file_source.hpp"
 
 namespace fl {
@@ -96,6 +98,19 @@ Result<std::uint64_t> PublishedModel::hash() const {
   return hash;
 }
 
+Result<std::uint64_t> PublishedModel::values_hash() const {
+  {
+    const auto lock = std::lock_guard(mutex_);
+    if (values_hash_) return *values_hash_;
+  }
+  const auto values = parameters();
+  if (!values) return tl::unexpected(values.error());
+  const auto hash = values_hash_of(**values);
+  const auto lock = std::lock_guard(mutex_);
+  values_hash_ = hash;
+  return hash;
+}
+
 Result<ParametersPtr> PublishedModel::parameters() const {
   {
     const auto lock = std::lock_guard(mutex_);
@@ -136,6 +151,10 @@ Result<void> ModelReceiver::add(std::span<const std::byte> part) {
   hash_.add(part);
   const auto offset = received_;
   received_ += part.size();
+  if (blob_.size() > 0) {
+    copy_bytes(part, blob_.data() + offset);
+    return {};
+  }
   if (parameters_) {
     auto target = std::as_writable_bytes(parameters_->values());
     if (offset - payload_offset_ + part.size() > target.size())
@@ -159,12 +178,30 @@ Result<void> ModelReceiver::read_header() {
   const auto& envelope = decoded->envelope;
   if (!std::holds_alternative<ModelInfo>(envelope.content))
     return fail(ec::corrupt_data, "the blob is not a model");
-  const auto* section = envelope.find("parameters");
-  if (section == nullptr || section->codec != "none" || section->values != layout_->size() ||
-      section->offset != 0 || envelope.layout_fingerprint != layout_->fingerprint())
+  const auto fits = [&](const Section& section) { return section.values == layout_->size(); };
+  if (envelope.layout_fingerprint != layout_->fingerprint() || envelope.sections.empty() ||
+      !std::ranges::all_of(envelope.sections, fits))
     return fail(ec::layout_mismatch,
                 "the server's model does not fit this client's; both need the same model.name");
-  payload_offset_ = decoded->payload_offset;
+  const auto& first = envelope.sections.front();
+  if (first.name == "parameters" && first.codec == "none") return begin_whole(*decoded);
+  // A change that is longer than what it makes is none that a server sends.
+  if (size_ > layout_->size_bytes() + kMaxHeader_bytes)
+    return fail(ec::corrupt_data, "the coded model is longer than the model");
+  changes_held_ = std::ranges::any_of(envelope.sections, [](const Section& section) {
+    return section.name != "parameters" || section.codec == "xor";
+  });
+  blob_ = AlignedBuffer(size_);
+  copy_bytes(head_, blob_.data());
+  header_ = std::move(*decoded);
+  head_.clear();
+  return {};
+}
+
+Result<void> ModelReceiver::begin_whole(const DecodedHeader& header) {
+  if (header.envelope.sections.front().offset != 0 || header.envelope.sections.size() > 1)
+    return fail(ec::corrupt_data, "the model's parameters are not where they belong");
+  payload_offset_ = header.payload_offset;
   parameters_.emplace(layout_);
   const auto rest = std::span(head_).subspan(std::min<std::size_t>(payload_offset_, head_.size()));
   if (rest.size() > layout_->size_bytes())
@@ -174,11 +211,38 @@ Result<void> ModelReceiver::read_header() {
   return {};
 }
 
-Result<ParametersPtr> ModelReceiver::finish() {
-  if (!complete() || !parameters_) return fail(ec::corrupt_data, "the model is not whole");
+Result<ParametersPtr> ModelReceiver::finish(const ParametersPtr& held) {
+  if (!complete() || (!parameters_ && blob_.size() == 0))
+    return fail(ec::corrupt_data, "the model is not whole");
   if (expected_hash_ != 0 && hash_.value() != expected_hash_)
     return fail(ec::corrupt_data, "the model was damaged on its way");
+  if (blob_.size() > 0) return decoded(held);
   return std::make_shared<const Parameters>(std::move(*parameters_));
+}
+
+Result<ParametersPtr> ModelReceiver::decoded(const ParametersPtr& held) const {
+  if (changes_held_ && (!held || *held->layout() != *layout_))
+    return fail(ec::corrupt_data, "what came is a change of a model that this client does not hold");
+  const auto source = std::make_shared<const BorrowedSource>(blob_.span());
+  auto values = Parameters(layout_);
+  if (changes_held_) std::ranges::copy(held->values(), values.values().begin());
+  for (const auto& section : header_.envelope.sections) {
+    const auto offset = header_.payload_offset + section.offset;
+    auto done = Result<void>();
+    if (section.name == "parameters" && (section.codec == "planes" || section.codec == "xor")) {
+      const auto before = section.codec == "xor" ? held->values() : std::span<const float>();
+      done = decode_planes(*source, offset, section.size_bytes, before, values.values());
+    } else if (section.name == "delta") {
+      const auto codec = parse_codec(section.codec);
+      if (!codec)
+        return fail(ec::unsupported_format, "the model is coded in a way that this release cannot read");
+      done = add_decoded({source, offset, section.values, section.size_bytes, *codec}, 1, values.values());
+    } else {
+      done = fail(ec::unsupported_format, "the model is coded in a way that this release cannot read");
+    }
+    if (!done) return tl::unexpected(done.error());
+  }
+  return std::make_shared<const Parameters>(std::move(values));
 }
 
 PublishedModels::PublishedModels(std::filesystem::path folder, std::size_t keep_in_memory)

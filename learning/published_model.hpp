@@ -32,6 +32,9 @@ class PublishedModel final : public ByteSource {
   /// XXH3-64 of the whole blob; computed at the first call.
   Result<std::uint64_t> hash() const;
 
+  /// XXH3-64 of the parameters alone; computed at the first call.
+  Result<std::uint64_t> values_hash() const;
+
   /// The parameters; after a spill, read back from the file.
   Result<ParametersPtr> parameters() const;
 
@@ -47,12 +50,13 @@ class PublishedModel final : public ByteSource {
   mutable ParametersPtr parameters_;  ///< null after a spill
   mutable ByteSourcePtr file_;        ///< the parameters' bytes after a spill
   mutable std::optional<std::uint64_t> hash_;
+  mutable std::optional<std::uint64_t> values_hash_;
 };
 
 using PublishedModelPtr = std::shared_ptr<const PublishedModel>;
 
-/// Takes in a model blob part by part, in order, and puts the numbers where they will be used: no second
-/// copy.
+/// Takes in a model blob part by part, in order. A model as it is goes straight to where its numbers will be
+/// used: no second copy. A coded one is kept until it is whole.
 class ModelReceiver {
  public:
   /// `size` and `hash` (XXH3-64; 0: not given) of the blob as the task gives them.
@@ -70,11 +74,20 @@ class ModelReceiver {
   /// client's.
   Result<void> add(std::span<const std::byte> part);
 
-  /// After the last part; fails with `corrupt_data` when the hash does not hold.
-  Result<ParametersPtr> finish();
+  /// Whether enough has come to say how the model is coded.
+  bool begun() const { return parameters_.has_value() || blob_.size() > 0; }
+
+  /// Whether the blob changes what the client holds; known when it has begun.
+  bool changes_held() const { return changes_held_; }
+
+  /// After the last part; `held`: the client's model, if any. Fails with `corrupt_data` when the hash does
+  /// not hold, or what is coded is damaged or changes something that is not held.
+  Result<ParametersPtr> finish(const ParametersPtr& held = nullptr);
 
  private:
   Result<void> read_header();
+  Result<void> begin_whole(const DecodedHeader& header);
+  Result<ParametersPtr> decoded(const ParametersPtr& held) const;
 
   LayoutPtr layout_;
   std::uint64_t size_;
@@ -84,6 +97,9 @@ class ModelReceiver {
   std::vector<std::byte> head_;  ///< the first bytes, until the header is whole
   std::optional<Parameters> parameters_;
   std::uint64_t payload_offset_ = 0;
+  AlignedBuffer blob_;  ///< of a coded model
+  DecodedHeader header_;
+  bool changes_held_ = false;
 };
 
 /// Remembers which versions are still in use and spills all but the newest `keep_in_memory`.

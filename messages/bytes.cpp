@@ -177,6 +177,12 @@ Result<void> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) 
   return {};
 }
 
+Result<void> BorrowedSource::read(std::uint64_t offset, std::span<std::byte> out) const {
+  if (auto ok = check_range(offset, out.size(), size()); !ok) return ok;
+  copy_bytes(bytes_.subspan(offset, out.size()), out.data());
+  return {};
+}
+
 SubSource::SubSource(ByteSourcePtr whole, std::uint64_t offset, std::uint64_t size)
     : whole_(std::move(whole)), offset_(offset), size_(size) {}
 

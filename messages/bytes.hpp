@@ -98,6 +98,18 @@ class MemorySource final : public ByteSource {
   AlignedBuffer buffer_;
 };
 
+/// Bytes that somebody else keeps, for longer than this.
+class BorrowedSource final : public ByteSource {
+ public:
+  explicit BorrowedSource(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  std::uint64_t size() const override { return bytes_.size(); }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override;
+  std::span<const std::byte> view() const override { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
 /// A part of another source.
 class SubSource final : public ByteSource {
  public:

@@ -50,6 +50,7 @@ void write(const Evaluation& from, proto::Evaluation& to) {
 
 void write(const ModelInfo& from, proto::Envelope& to) {
   to.mutable_model()->set_version(from.version);
+  to.mutable_model()->set_from_version(from.from);
 }
 
 void write(const UpdateInfo& from, proto::Envelope& envelope) {
@@ -78,6 +79,13 @@ void write(const SnapshotInfo& from, proto::Envelope& envelope) {
     to.mutable_buffer()->set_count(from.buffer.count);
     to.mutable_buffer()->mutable_clients()->Add(from.buffer.clients.begin(), from.buffer.clients.end());
   }
+}
+
+void write(const ResidualInfo& from, proto::Envelope& envelope) {
+  auto& to = *envelope.mutable_residual();
+  to.set_task(from.task);
+  to.set_sent_norm(from.sent_norm);
+  to.set_idle_deltas(from.idle_deltas);
 }
 
 UpdateInfo read(const proto::Update& from) {
@@ -247,13 +255,17 @@ Result<DecodedHeader> decode_header(const ByteSource& blob) {
   envelope.layout = std::move(*layout);
   switch (message.content_case()) {
     case proto::Envelope::kModel:
-      envelope.content = ModelInfo{message.model().version()};
+      envelope.content = ModelInfo{message.model().version(), message.model().from_version()};
       break;
     case proto::Envelope::kUpdate:
       envelope.content = read(message.update());
       break;
     case proto::Envelope::kSnapshot:
       envelope.content = read(message.snapshot());
+      break;
+    case proto::Envelope::kResidual:
+      envelope.content = ResidualInfo{message.residual().task(), message.residual().sent_norm(),
+                                      message.residual().idle_deltas()};
       break;
     case proto::Envelope::CONTENT_NOT_SET:
       return fail(ec::corrupt_data, "the envelope says nothing of its content");

@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kMaxHeader_bytes = 16u << 20;
 
 /// One array of the payload.
 struct Section {
-  std::string name;              ///< "parameters", "delta", "model", "optimizer.m", "optimizer.v", "buffer"
+  std::string name;              ///< see fl.proto
   std::string codec = "none";    ///< "none": float32, little-endian
   std::uint64_t offset = 0;      ///< in bytes from the payload's start, a multiple of 64
   std::uint64_t size_bytes = 0;  ///< as stored
@@ -33,6 +33,7 @@ struct Section {
 
 struct ModelInfo {
   Version version = 0;
+  Version from = 0;  ///< of what the sections change; without meaning where they hold the whole model
 };
 
 /// What has been folded into the strategy's state since the last version.
@@ -40,6 +41,13 @@ struct BufferInfo {
   double divisor = 0;             ///< Σ of the members' divisors, see Weight
   std::uint64_t count = 0;        ///< members
   std::vector<ClientId> clients;  ///< distinct members, ascending
+};
+
+/// What a client has not sent yet, apart from its arrays.
+struct ResidualInfo {
+  TaskId task = 0;  ///< whose answer leaves this; 0: settled
+  double sent_norm = 0;
+  std::uint32_t idle_deltas = 0;
 };
 
 /// The aggregator's state apart from its arrays.
@@ -58,7 +66,7 @@ struct Envelope {
   std::uint64_t layout_fingerprint = 0;
   Layout layout;  ///< empty in updates
   std::vector<Section> sections;
-  std::variant<ModelInfo, UpdateInfo, SnapshotInfo> content;
+  std::variant<ModelInfo, UpdateInfo, SnapshotInfo, ResidualInfo> content;
 
   /// nullptr when there is no such section.
   const Section* find(std::string_view name) const;

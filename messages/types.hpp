@@ -43,6 +43,8 @@ struct Welcome {
   PartitionSettings partition;
   std::string update_content = "delta";  ///< "delta" or "model" (FedAsync)
   double validation_fraction = 0;        ///< of the client's data kept from training, to evaluate on
+  bool changes_only = false;  ///< models travel as changes: a client begins from the version 0 that it can
+                              ///< make from the seed, if it is the server's
 };
 
 /// A client that can take work says so, and what it has.
@@ -155,7 +157,8 @@ typename Inspector::result_type inspect(Inspector& f, PartitionSettings& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
   return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters,
-           x.layout_fingerprint, x.partition, x.update_content, as_bits(x.validation_fraction));
+           x.layout_fingerprint, x.partition, x.update_content, as_bits(x.validation_fraction),
+           x.changes_only);
 }
 
 template <class Inspector>

@@ -13,6 +13,7 @@
 #include "actors/trainer.hpp"
 #include "learning/random.hpp"
 #include "runtime/actor_system.hpp"
+#include "runtime/client_residuals.hpp"
 #include "runtime/client_speeds.hpp"
 #include "runtime/client_spool.hpp"
 #include "runtime/credentials.hpp"
@@ -48,6 +49,7 @@ class SharedBench {
       if (!bench) return tl::unexpected(bench.error());
       const auto lock = std::lock_guard(mutex_);
       bench_ = std::move(*bench);
+      initial_.emplace(bench_.trainer);
       run_id_ = welcome.run_id;
       layout_fingerprint_ = welcome.layout_fingerprint;
     }
@@ -57,11 +59,17 @@ class SharedBench {
     const auto lock = std::lock_guard(mutex_);
     return bench_.trainer ? bench_.trainer->layout() : nullptr;
   }
+  /// Version 0 of a run with this seed.
+  ParametersPtr initial_model(std::uint64_t seed) {
+    const auto lock = std::lock_guard(mutex_);
+    return initial_ ? initial_->of(seed) : nullptr;
+  }
 
  private:
   std::mutex loading_;
   mutable std::mutex mutex_;  ///< of bench_, which is read while another run's is loaded
   Workbench bench_;
+  std::optional<InitialModel> initial_;
   std::string run_id_;
   std::uint64_t layout_fingerprint_ = 0;
 };
@@ -121,7 +129,8 @@ std::vector<ChildSpec> client_children(const Config& config, const std::vector<C
   }
   const auto layout_of = std::function<LayoutPtr()>([bench] { return bench->layout(); });
   for (auto index = std::size_t{0}; index < clients.size(); ++index) {
-    const auto& options = clients[index];
+    auto options = clients[index];
+    options.initial_model = [bench](std::uint64_t seed) { return bench->initial_model(seed); };
     // By the name, so that the clients of many processes do not come back at the same moments.
     const auto seed = stream_seed(config.seed, options.name);
     children.push_back({"client-" + std::to_string(index),
@@ -211,11 +220,13 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
   auto clients = std::vector<ClientOptions>();
   for (const auto& each : *names) {
     options.name = each;
+    options.residuals = std::make_shared<MemoryResiduals>();
     if (folder && config.client_spool != "never") {
       const auto place = names->size() == 1 ? folder->path() : folder->path() / "clients" / each;
       auto spool = FileSpool::open(place, config.client_spool == "always");
       if (!spool) return refuse(spool.error());
       options.spool = *spool;
+      options.residuals = std::make_shared<FileResiduals>(place / "spool");
     }
     clients.push_back(options);
   }

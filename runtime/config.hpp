@@ -16,6 +16,7 @@
 #include "learning/aggregation/server_optimizer.hpp"
 #include "learning/aggregation/strategy.hpp"
 #include "learning/data/dataset.hpp"
+#include "learning/downloads.hpp"
 #include "learning/trainer.hpp"
 #include "messages/errors.hpp"
 #include "messages/training.hpp"
@@ -92,6 +93,8 @@ struct Config {
   UploadSettings upload;
   Version warmup_versions = 0;  ///< of upload.codec
   std::string download_codec = "none";
+  DownloadOptions downloads;  ///< what download.codec says, and download.window
+  std::string prune_schedule = "gradual";
   std::string schedule_policy = "all";
   bool adaptive_work = false;
   SchedulerOptions scheduler;

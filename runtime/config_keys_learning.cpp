@@ -44,6 +44,26 @@ std::vector<ConfigKey> train_keys() {
           .in(at_least(0))
           .says("µ of FedProx: adds µ/2 ‖x − base‖² to the loss, which holds clients with unlike data "
                 "together."),
+      key("train.prune_ratio", FL_CONFIG_MEMBER(strategy.publishing.pruning.ratio))
+          .in(from_below(0, 1))
+          .makes_the_run()
+          .says("Share of the weights (tensors of two dimensions and more, over the whole model) that are "
+                "zero in "
+                "the end: the smallest by magnitude. They are neither trained nor sent. 0: none."),
+      key("train.prune_schedule", FL_CONFIG_MEMBER(prune_schedule))
+          .one_of({"gradual", "once"})
+          .makes_the_run()
+          .says(
+              "gradual: many weights at first, fewer later, until train.prune_versions. once: all of them at "
+              "that version."),
+      key("train.prune_versions", FL_CONFIG_MEMBER(strategy.publishing.pruning.versions))
+          .in(at_least(1))
+          .makes_the_run()
+          .says("Version at which train.prune_ratio is reached."),
+      key("train.prune_every", FL_CONFIG_MEMBER(strategy.publishing.pruning.every))
+          .in(at_least(1))
+          .makes_the_run()
+          .says("Versions for which a mask holds."),
       key("train.max_idle_deltas", FL_CONFIG_MEMBER(upload.max_idle_deltas))
           .says(
               "Uploads in a row that a client may leave out because it has learnt little: such a delta waits "
@@ -142,8 +162,18 @@ std::vector<ConfigKey> exchange_keys() {
                 "velocity to its delta before top_k selects, and forgets it where something was sent. Steps "
                 "become up to 1 / (1 − m) times as long. 0: none."),
       key("download.codec", FL_CONFIG_MEMBER(download_codec))
-          .default_only()
-          .says("How models are compressed on their way to the clients."),
+          .makes_the_run()
+          .says(
+              "How models travel to clients that hold an earlier version. none: whole. xor: the bits that "
+              "changed, exactly. A lossy codec (as for upload.codec, but random_k and qsgd): each version is "
+              "the last one plus what the codec says of the step; what it leaves out is kept by the server "
+              "and joins the next step. Whoever holds no recent version gets all of it, losslessly "
+              "compressed. A version that a client holds already does not travel, whatever is set here."),
+      key("download.window", FL_CONFIG_MEMBER(downloads.window))
+          .in(between(1, 1000))
+          .says("Versions that a client may be behind and still get a change. With xor the server keeps so "
+                "many "
+                "models."),
       key("schedule.policy", FL_CONFIG_MEMBER(schedule_policy))
           .one_of({"all", "random"})
           .says("Who is given work: all clients, or, where clients.fraction is below 1, as many of them "

@@ -49,12 +49,26 @@ double default_server_learning_rate(ServerOptimizerName optimizer) {
   return 1;
 }
 
+/// Pruned weights do not travel: a codec that would send all values sends those that are not zero.
+std::string sent_where_not_zero(const std::string& name) {
+  auto codec = parse_codec(name);
+  if (!codec) return name;  // refused by check_codecs
+  if (codec->sparsifier == Sparsifier::none) codec->sparsifier = Sparsifier::prune;
+  return to_string(*codec);
+}
+
 void derive(Config& config, const Origins& origins) {
   if (!config.clients.speed_list.empty() && !origins.has("clients.speed")) config.clients.speed = "list";
   auto& strategy = config.strategy;
   strategy.staleness.a = config.given.staleness_a.value_or(default_staleness_a(strategy.staleness.function));
   strategy.server_learning_rate =
       config.given.server_learning_rate.value_or(default_server_learning_rate(config.server_optimizer.name));
+  strategy.publishing.pruning.gradual = config.prune_schedule == "gradual";
+  if (const auto downloads = parse_download_codec(config.download_codec)) {  // else refused by check_codecs
+    config.downloads.lossless = downloads->lossless;
+    config.downloads.lossy = downloads->lossy;
+    strategy.publishing.codec = downloads->lossy;
+  }
   config.evaluation.on_clients = config.given.evaluate_where == "clients";
   config.validation_fraction = config.evaluation.on_clients ? config.given.validation_fraction : 0;
 
@@ -63,7 +77,9 @@ void derive(Config& config, const Origins& origins) {
   scheduler.clients_count = config.clients.count;
   scheduler.seed = config.seed;
   scheduler.training = config.training;
+  scheduler.training.masked = config.strategy.publishing.pruning.ratio > 0;
   scheduler.upload = config.upload;
+  if (scheduler.training.masked) scheduler.upload.codec = sent_where_not_zero(config.upload.codec);
   scheduler.warmup_versions = config.warmup_versions;
   scheduler.evaluate_every = config.evaluation.on_clients ? config.evaluation.every : 0;
 }
@@ -133,6 +149,25 @@ Result<void> check_strategy(const Config& config, const Origins& origins) {
 Result<void> check_codecs(const Config& config, const Origins& origins) {
   const auto codec = parse_codec(config.upload.codec);
   if (!codec) return origins.refuse({"upload.codec"}, "upload.codec: " + codec.error().text);
+  if (const auto downloads = parse_download_codec(config.download_codec); !downloads)
+    return origins.refuse({"download.codec"}, "download.codec: " + downloads.error().text);
+  const auto prunes = config.strategy.publishing.pruning.ratio > 0;
+  if (prunes && codec->sparsifier == Sparsifier::random_k)
+    return origins.refuse(
+        {"upload.codec", "train.prune_ratio"},
+        "upload.codec = \"" + config.upload.codec +
+            "\" draws among all weights, train.prune_ratio leaves few of them; use top_k, or a "
+            "quantiser alone: pruned weights do not travel anyway");
+  if (prunes && config.downloads.lossy.is_lossy())
+    return origins.refuse({"download.codec", "train.prune_ratio"},
+                          "train.prune_ratio makes weights exactly zero, which download.codec = \"" +
+                              config.download_codec +
+                              "\" would not; use download.codec = \"xor\" or \"none\"");
+  if (prunes && wants_model(config.strategy.name))
+    return origins.refuse(
+        {"strategy.name", "train.prune_ratio"},
+        "strategy.name = \"fedasync\" needs whole models from the clients, from before a mask "
+        "as well as after; with train.prune_ratio use strategy.name = \"fedasync_delta\"");
   const auto thins_out = codec->is_sparse() && codec->sparsifier != Sparsifier::prune;
   if (config.warmup_versions > 0 && !thins_out)
     return origins.refuse({"upload.codec", "upload.warmup_versions"},

@@ -45,6 +45,7 @@ Welcome terms_of(const ServerSetup& setup) {
   terms.partition = config.partition;
   terms.update_content = wants_model(config.strategy.name) ? "model" : "delta";
   terms.validation_fraction = config.validation_fraction;
+  terms.changes_only = !config.downloads.whole_only();
   return terms;
 }
 
@@ -134,6 +135,8 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   const auto on_network = static_cast<bool>(plan.publish);
   if (on_network) aggregation.transfer_folder = store->transfer_folder();
   aggregation.initial = initial;
+  const auto downloads = std::make_shared<Downloads>(config.downloads);
+  aggregation.downloads = downloads;
   aggregation.durable_updates = durable_updates;
   aggregation.on_restored = std::move(on_restored);
   const auto before = setup.store->last_version();
@@ -151,6 +154,7 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.whole_model = wants_model(config.strategy.name);
   sessions.evaluate_on_clients = config.evaluation.on_clients;
   if (on_network) sessions.transfer_folder = store->transfer_folder();
+  sessions.downloads = downloads;
   sessions.conduct = config.conduct;
   // Clients of this process cost no more than they are worth.
   if (!on_network) sessions.conduct.max_requests_per_second = 0;

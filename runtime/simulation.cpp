@@ -16,6 +16,7 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
                                          const std::shared_ptr<const Partition>& partition) {
   const auto& config = setup.config;
   const auto speeds = client_speeds(config.clients, config.seed);
+  const auto initial = std::make_shared<InitialModel>(setup.workbench.trainer);
   auto children = std::vector<ChildSpec>();
   for (auto index = std::size_t{0}; index < config.clients.count; ++index) {
     auto options = TrainerActorOptions();
@@ -43,6 +44,8 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
     options.name = "client-" + std::to_string(index);
     options.in_process = true;
     options.speed = speeds[index];
+    options.residuals = std::make_shared<MemoryResiduals>();
+    options.initial_model = [initial](std::uint64_t seed) { return initial->of(seed); };
     children.push_back({options.name,
                         [options, index, chaos = setup.chaos, seed = config.seed](caf::actor_system& system) {
                           return caf::actor_cast<caf::actor>(system.spawn(

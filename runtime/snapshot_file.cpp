@@ -29,6 +29,7 @@ std::vector<NamedArray> arrays_of(const AggregationState& state) {
   if (state.optimizer_m.size() > 0) arrays.push_back({"optimizer.m", state.optimizer_m.values()});
   if (state.optimizer_v.size() > 0) arrays.push_back({"optimizer.v", state.optimizer_v.values()});
   if (state.buffer.count > 0) arrays.push_back({"buffer", state.buffer_sum.values()});
+  if (state.residual.size() > 0) arrays.push_back({"download.residual", state.residual.values()});
   return arrays;
 }
 
@@ -139,13 +140,15 @@ Result<StoredSnapshot> read_whole(const ByteSource& file, const LayoutPtr& layou
   auto m = read("optimizer.m", false);
   auto v = read("optimizer.v", false);
   auto buffer = read("buffer", info->buffer.count > 0);
-  for (const auto* array : {&model, &m, &v, &buffer}) {
+  auto residual = read("download.residual", false);
+  for (const auto* array : {&model, &m, &v, &buffer, &residual}) {
     if (!*array) return tl::unexpected(array->error());
   }
   state.model = std::make_shared<const Parameters>(std::move(*model));
   state.optimizer_m = std::move(*m);
   state.optimizer_v = std::move(*v);
   state.buffer_sum = std::move(*buffer);
+  state.residual = std::move(*residual);
   state.version = info->version;
   state.updates_accepted = info->updates_accepted;
   state.buffer = info->buffer;

@@ -39,6 +39,16 @@ Result<TrainerPtr> make_model(const Config& config) {
   return make_trainer(options);
 }
 
+ParametersPtr InitialModel::of(std::uint64_t seed) {
+  const auto lock = std::lock_guard(mutex_);
+  auto model = model_.lock();
+  if (model && seed_ == seed) return model;
+  model = std::make_shared<const Parameters>(trainer_->initial_parameters(seed));
+  model_ = model;
+  seed_ = seed;
+  return model;
+}
+
 Result<Workbench> make_server_workbench(const Config& config, bool with_training_data) {
   auto bench = Workbench();
   auto options = config.trainer;

@@ -1,7 +1,10 @@
 // What a node trains and evaluates with: data and a trainer that fit the configuration.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "actors/training_run.hpp"
@@ -23,6 +26,19 @@ Result<TrainerPtr> make_model(const Config& config);
 
 /// For a server: held-out data too, unless the clients evaluate. Fails with `bad_data` or `bad_config`.
 Result<Workbench> make_server_workbench(const Config& config, bool with_training_data);
+
+/// Version 0, made when it is asked for and shared as long as somebody has it. Thread-safe.
+class InitialModel {
+ public:
+  explicit InitialModel(TrainerPtr trainer) : trainer_(std::move(trainer)) {}
+  ParametersPtr of(std::uint64_t seed);
+
+ private:
+  TrainerPtr trainer_;
+  std::mutex mutex_;
+  std::weak_ptr<const Parameters> model_;
+  std::uint64_t seed_ = 0;
+};
 
 /// For the clients of a process, by the welcome's terms: the model the server names, and all of the data.
 Result<Workbench> make_client_workbench(const Config& config, const Welcome& welcome);

@@ -33,8 +33,9 @@ Result<void> check_buffer(const BufferInfo& buffer, const Parameters& sum, const
 }  // namespace
 
 AggregationState AggregationState::clone() const {
-  return {model, version, updates_accepted, optimizer_m.clone(), optimizer_v.clone(), buffer_sum.clone(),
-          buffer};
+  return {
+      model,  version,         updates_accepted, optimizer_m.clone(), optimizer_v.clone(), buffer_sum.clone(),
+      buffer, residual.clone()};
 }
 
 Aggregation::Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial)
@@ -50,6 +51,11 @@ Result<Aggregation> Aggregation::restore(StrategyOptions strategy, ServerOptimiz
   const auto buffer = check_buffer(state.buffer, state.buffer_sum, *aggregation.model_->layout());
   if (!buffer) return tl::unexpected(buffer.error());
 
+  if (state.residual.size() > 0 && *state.residual.layout() != *aggregation.model_->layout())
+    return fail(ec::layout_mismatch,
+                "the saved residual of the downloads is of another layout than the model");
+
+  aggregation.residual_ = std::move(state.residual);
   aggregation.version_ = state.version;
   aggregation.updates_accepted_ = state.updates_accepted;
   if (state.buffer.count > 0) {
@@ -108,17 +114,53 @@ Result<void> Aggregation::fold(const UpdateFacts& update, const Weight& weight, 
 
 void Aggregation::close() {
   if (folded_ == 0) throw std::logic_error("Aggregation::close: nothing was folded");
-  // The sum becomes the model, in place: one array less.
-  optimizer_.step(sum_.values(), model_->values(), sum_.values(), divisor_, strategy_.server_learning_rate);
-  model_ = std::make_shared<const Parameters>(std::exchange(sum_, Parameters()));
+  if (strategy_.publishing.codec.is_lossy())
+    publish_change();
+  else
+    publish_exactly();
   ++version_;
   divisor_ = 0;
   folded_ = 0;
   clients_.clear();
 }
 
+/// The sum becomes the model, in place: one array less.
+void Aggregation::publish_exactly() {
+  optimizer_.step(sum_.values(), model_->values(), sum_.values(), divisor_, strategy_.server_learning_rate);
+  prune(strategy_.publishing.pruning, version_ + 1, *model_->layout(), model_->values(), sum_.values());
+  model_ = std::make_shared<const Parameters>(std::exchange(sum_, Parameters()));
+  delta_ = nullptr;
+}
+
+void Aggregation::publish_change() {
+  if (residual_.size() == 0) residual_ = Parameters::zeros(model_->layout());
+  const auto change = residual_.values();
+  const auto next = sum_.values();
+  kernels::fold(change, model_->values(), 1);  // x = x_published + what was left out
+  optimizer_.step(next, change, next, divisor_, strategy_.server_learning_rate);
+  kernels::subtract(change, next, model_->values());
+  auto coded = encode_leaving_rest(strategy_.publishing.codec, *model_->layout(), change, version_);
+  if (!coded) {
+    // A model that diverged is published as it is.
+    model_ = std::make_shared<const Parameters>(std::exchange(sum_, Parameters()));
+    residual_ = Parameters();
+    delta_ = nullptr;
+    return;
+  }
+  auto delta = std::make_shared<VersionDelta>(VersionDelta{strategy_.publishing.codec, std::move(*coded)});
+  std::ranges::copy(model_->values(), next.begin());
+  const auto source = std::make_shared<const BorrowedSource>(delta->bytes.span());
+  const auto applied =
+      add_decoded({source, 0, model_->size(), delta->bytes.size(), delta->codec}, 1, sum_.values());
+  if (!applied)
+    throw std::logic_error("Aggregation: its own delta cannot be read: " + to_string(applied.error()));
+  model_ = std::make_shared<const Parameters>(std::exchange(sum_, Parameters()));
+  delta_ = std::move(delta);
+}
+
 void Aggregation::close_unchanged() {
   discard_buffer();
+  delta_ = nullptr;
   ++version_;
 }
 
@@ -137,7 +179,8 @@ AggregationState Aggregation::state() const {
                                 .optimizer_m = optimizer_.m().clone(),
                                 .optimizer_v = optimizer_.v().clone(),
                                 .buffer_sum = {},
-                                .buffer = {divisor_, folded_, {clients_.begin(), clients_.end()}}};
+                                .buffer = {divisor_, folded_, {clients_.begin(), clients_.end()}},
+                                .residual = residual_.clone()};
   if (folded_ > 0) state.buffer_sum = sum_.clone();
   return state;
 }

@@ -10,6 +10,7 @@
 #include "learning/aggregation/server_optimizer.hpp"
 #include "learning/aggregation/strategy.hpp"
 #include "learning/compression/encoded_array.hpp"
+#include "learning/downloads.hpp"
 #include "learning/parameters.hpp"
 #include "messages/envelope.hpp"
 
@@ -24,12 +25,14 @@ struct AggregationState {
   Parameters optimizer_v;
   Parameters buffer_sum;  ///< empty when buffer.count is 0
   BufferInfo buffer;
+  Parameters residual;  ///< x − x_published, with a lossy download.codec; empty: zero
 
   AggregationState clone() const;
 };
 
-/// Folds accepted updates and makes versions. Memory: the model, the sum that becomes the next one and the
-/// optimiser's moments; nothing that grows with the clients but their ids.
+/// Folds accepted updates and makes versions. Memory: the model, the sum that becomes the next one, the
+/// optimiser's moments and the residual of a lossy download.codec; nothing that grows with the clients but
+/// their ids.
 class Aggregation {
  public:
   Aggregation(StrategyOptions strategy, ServerOptimizerOptions optimizer, ParametersPtr initial);
@@ -58,7 +61,15 @@ class Aggregation {
 
   /// Applies the buffer as the next version, which is `model()` and `version()` from then on. Needs folded()
   /// > 0, else std::logic_error.
+  ///
+  /// With a lossy download.codec the version is what the clients make of it: the server sends C(x + step −
+  /// x_published), applies that to x_published like every client, and keeps what the codec left out, so that
+  /// nothing is lost and all hold the same bits (bidirectional error feedback: DoubleSqueeze, Tang 2019,
+  /// 1905.05957).
   void close();
+
+  /// What was sent of the last version; null: all of it, as it is.
+  const VersionDeltaPtr& delta() const { return delta_; }
 
   /// Makes a version in which nothing changes: a replay that leaves out all of its updates.
   void close_unchanged();
@@ -84,6 +95,11 @@ class Aggregation {
   double divisor_ = 0;
   std::uint64_t folded_ = 0;
   std::set<ClientId> clients_;
+  Parameters residual_;
+  VersionDeltaPtr delta_;
+
+  void publish_exactly();
+  void publish_change();
 };
 
 }  // namespace fl

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "learning/aggregation/staleness.hpp"
+#include "learning/compression/codec.hpp"
+#include "learning/pruning.hpp"
 #include "messages/errors.hpp"
 #include "messages/ids.hpp"
 
@@ -26,6 +28,12 @@ enum class StrategyName : std::uint8_t { fedavg, fedavg_async, fedasync, fedasyn
 Result<StrategyName> parse_strategy(const std::string& name);
 std::string to_string(StrategyName name);
 
+/// What is done to a version before it leaves the server.
+struct PublishingOptions {
+  Codec codec = {};  ///< download.codec, if it is lossy: the version is what the clients decode of it
+  PruningOptions pruning;
+};
+
 struct StrategyOptions {
   StrategyName name = StrategyName::fedavg_async;
   std::uint32_t buffer_size = 0;    ///< K, distinct clients; 0: max(1, ⌊live clients / 4⌋), fedbuff 10
@@ -33,6 +41,7 @@ struct StrategyOptions {
   double mixing = 0.6;              ///< α of FedAsync, in (0, 1]
   StalenessOptions staleness;
   std::uint64_t max_staleness = 0;  ///< versions; an older update is refused; 0: no limit
+  PublishingOptions publishing;
 };
 
 /// Waits for whole cohorts: every lease of a version is answered or lost before the next version.

@@ -29,22 +29,43 @@ std::byte* GrowingBuffer::extend(std::size_t count) {
   return buffer_.data() + (size_ - count);
 }
 
-GrowingBuffer zstd_compressed(std::span<const std::byte> bytes, std::uint32_t level) {
-  const auto context = std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)>(ZSTD_createCCtx(), ZSTD_freeCCtx);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, static_cast<int>(level));
-  ZSTD_CCtx_setPledgedSrcSize(context.get(), bytes.size());
-  auto out = GrowingBuffer();
+struct ZstdWriter::Context {
+  std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> zstd{ZSTD_createCCtx(), ZSTD_freeCCtx};
+};
+
+ZstdWriter::ZstdWriter(std::uint32_t level) : context_(std::make_unique<Context>()) {
+  ZSTD_CCtx_setParameter(context_->zstd.get(), ZSTD_c_compressionLevel, static_cast<int>(level));
+}
+
+ZstdWriter::~ZstdWriter() = default;
+
+/// In parts: a bound on the whole frame would be more memory than the bytes themselves.
+void ZstdWriter::write(std::span<const std::byte> bytes, bool end) {
   auto input = ZSTD_inBuffer{bytes.data(), bytes.size(), 0};
-  for (auto left = std::size_t{1}; left > 0;) {
-    // In parts: a bound on the whole frame would be more memory than the bytes themselves.
+  for (auto left = std::size_t{1}; left > 0 || input.pos < input.size;) {
     const auto room = ZSTD_CStreamOutSize();
-    const auto begin = out.size();
-    auto output = ZSTD_outBuffer{out.extend(room), room, 0};
-    left = ZSTD_compressStream2(context.get(), &output, &input, ZSTD_e_end);
+    const auto begin = out_.size();
+    auto output = ZSTD_outBuffer{out_.extend(room), room, 0};
+    left = ZSTD_compressStream2(context_->zstd.get(), &output, &input, end ? ZSTD_e_end : ZSTD_e_continue);
     if (ZSTD_isError(left) != 0) throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(left));
-    out.shrink(begin + output.pos);
+    out_.shrink(begin + output.pos);
+    if (!end) left = 0;
   }
-  return out;
+}
+
+void ZstdWriter::add(std::span<const std::byte> bytes) {
+  write(bytes, false);
+}
+
+GrowingBuffer ZstdWriter::finish() && {
+  write({}, true);
+  return std::move(out_);
+}
+
+GrowingBuffer zstd_compressed(std::span<const std::byte> bytes, std::uint32_t level) {
+  auto frame = ZstdWriter(level);
+  frame.add(bytes);
+  return std::move(frame).finish();
 }
 
 struct SequentialReader::Frame {

@@ -31,7 +31,27 @@ class GrowingBuffer {
   std::size_t size_ = 0;
 };
 
-/// zstd frame of some bytes (RFC 8878); `level` in [1, 19].
+/// A zstd frame (RFC 8878), written as its bytes come.
+class ZstdWriter {
+ public:
+  /// `level` in [1, 19].
+  explicit ZstdWriter(std::uint32_t level);
+  ~ZstdWriter();
+  ZstdWriter(const ZstdWriter&) = delete;
+  ZstdWriter& operator=(const ZstdWriter&) = delete;
+
+  void add(std::span<const std::byte> bytes);
+  GrowingBuffer finish() &&;
+
+ private:
+  struct Context;
+
+  void write(std::span<const std::byte> bytes, bool end);
+
+  std::unique_ptr<Context> context_;
+  GrowingBuffer out_;
+};
+
 GrowingBuffer zstd_compressed(std::span<const std::byte> bytes, std::uint32_t level);
 
 /// Reads a part of a source in order. Takes as much memory as one read asks for, and with zstd a window of at

@@ -30,23 +30,6 @@ Result<void> clear_where_sent(Parameters& velocity, const EncodedArray& sent) {
   return visit_array(sent, visitor);
 }
 
-/// Bytes that somebody else keeps.
-class BorrowedBytes final : public ByteSource {
- public:
-  explicit BorrowedBytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  std::uint64_t size() const override { return bytes_.size(); }
-  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const override {
-    if (offset > bytes_.size() || out.size() > bytes_.size() - offset)
-      return fail(ec::corrupt_data, "bytes beyond the end");
-    copy_bytes(bytes_.subspan(offset, out.size()), out.data());
-    return {};
-  }
-  std::span<const std::byte> view() const override { return bytes_; }
-
- private:
-  std::span<const std::byte> bytes_;
-};
-
 /// Too little to be worth sending, and not for too long.
 bool is_negligible(const UploadSettings& settings, double norm, const Residual* before) {
   if (settings.max_idle_deltas == 0 || before == nullptr) return false;
@@ -99,7 +82,7 @@ Result<PreparedUpload> prepare_upload(const UploadSettings& settings, Parameters
   prepared.bytes = std::move(*bytes);
   if (codec->is_biased()) after->unsent = std::move(p);
   if (after->velocity.size() > 0) {
-    const auto sent = EncodedArray{std::make_shared<const BorrowedBytes>(prepared.bytes.span()), 0,
+    const auto sent = EncodedArray{std::make_shared<const BorrowedSource>(prepared.bytes.span()), 0,
                                    layout->size(), prepared.bytes.size(), *codec};
     if (auto ok = clear_where_sent(after->velocity, sent); !ok) return tl::unexpected(ok.error());
   }

@@ -17,6 +17,10 @@ LocalOptimizer::LocalOptimizer(const TrainingSettings& settings, Workspace& work
     : settings_(settings), workspace_(workspace), adam_(settings.optimizer == "adam") {
   if (adam_ || settings_.momentum > 0) workspace_.first_moment.clear();
   if (adam_) workspace_.second_moment.clear();
+  if (!settings_.masked) return;
+  const auto no_grad = at::NoGradGuard();
+  for (const auto& x : workspace_.parameters.views)
+    masks_.push_back(x.dim() >= 2 ? x.ne(0).to(at::kFloat) : at::Tensor());
 }
 
 void LocalOptimizer::step(const std::vector<at::Tensor>& gradients) {
@@ -24,6 +28,8 @@ void LocalOptimizer::step(const std::vector<at::Tensor>& gradients) {
   ++steps_;
   for (auto entry = std::size_t{0}; entry < gradients.size(); ++entry) {
     auto gradient = gradients[entry].to(at::kFloat);
+    // With no gradient a weight that is zero stays so under every rule below.
+    if (settings_.masked && masks_[entry].defined()) gradient = gradient.mul(masks_[entry]);
     const auto& x = workspace_.parameters.views[entry];
     if (settings_.weight_decay > 0) gradient = gradient.add(x, settings_.weight_decay);
     if (settings_.proximal_mu > 0) {

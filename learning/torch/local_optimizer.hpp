@@ -31,6 +31,7 @@ class LocalOptimizer {
   Workspace& workspace_;
   bool adam_ = false;
   std::uint64_t steps_ = 0;
+  std::vector<at::Tensor> masks_;  ///< of the layout's tensors; undefined: nothing is masked
 };
 
 }  // namespace fl

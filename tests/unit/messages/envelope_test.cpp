@@ -22,7 +22,7 @@ Layout two_tensors() {
   return layout;
 }
 
-Envelope envelope_of(std::variant<ModelInfo, UpdateInfo, SnapshotInfo> content) {
+Envelope envelope_of(decltype(Envelope::content) content) {
   auto envelope = Envelope();
   envelope.layout = two_tensors();
   envelope.layout_fingerprint = envelope.layout.fingerprint();
@@ -99,8 +99,7 @@ UpdateInfo example_update() {
 
 TEST_CASE("a model, an update and a snapshot come back as they were") {
   const auto snapshot = SnapshotInfo{12, 30, 44, "simple_cnn", "fedbuff", 5, {1.5, 3, {0, 4, 9}}};
-  for (const auto& content :
-       {std::variant<ModelInfo, UpdateInfo, SnapshotInfo>(ModelInfo{12}), {example_update()}, {snapshot}}) {
+  for (const auto& content : {decltype(Envelope::content)(ModelInfo{12}), {example_update()}, {snapshot}}) {
     const auto envelope = envelope_of(content);
     const auto blob = blob_of(envelope);
     const auto decoded = decode(blob);

@@ -33,8 +33,8 @@ auto fields(const Hello& x) {
   return std::tuple_cat(std::tie(a, b, c), fields(d));
 }
 auto fields(const Welcome& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k);
 }
 auto fields(const Ready& x) {
   const auto& [a, b, c, d, e, f] = x;
