@@ -55,7 +55,7 @@ void ClientState::on_assignment(const Assignment& answer) {
   if (work == Work::training || work == Work::delivering) {
     task_known = same_task;
     if (same_task) return;
-    drop_task();  // the lease ran out while we were gone
+    lose_task();  // the lease ran out while we were gone
   }
   work = Work::idle;
   switch (answer.kind) {
@@ -146,7 +146,6 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
 void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
   work = Work::idle;
-  if (update) take_back_unsent();
   update = nullptr;
   stop_transfers();
   ++deliveries;
@@ -184,7 +183,17 @@ ResidualPtr ClientState::unsent() {
   return nullptr;
 }
 
-/// Of an update that did not arrive, all is left for the next. Nothing where it was settled before.
+/// Nobody waits for the task's update any more: what it held is left for the next. (A task that is only dropped,
+/// because the process or the run ends, is delivered by a later life, if it was spooled.)
+void ClientState::lose_task() {
+  if (update) {
+    take_back_unsent();
+    if (options.spool) options.spool->clear();
+  }
+  drop_task();
+}
+
+/// Of an update that did not arrive, all is left.
 void ClientState::take_back_unsent() {
   const auto keep = [&]() -> Result<void> {
     const auto known = layout();
@@ -202,13 +211,16 @@ void ClientState::take_back_unsent() {
                  to_string(ok.error()));
 }
 
-/// What the update left out is left from now on. An offence leaves nothing of it: it would come again.
+/// What the update left out is left from now on; of one that was refused, all of it. An offence leaves nothing: it
+/// would come again.
 void ClientState::settle_residual(const Receipt& receipt) {
   auto settled = Result<void>();
   if (receipt.accepted())
     settled = options.residuals->accept(task.id);
   else if (is_offence(receipt.code))
     settled = options.residuals->replace(unsent());
+  else
+    take_back_unsent();
   if (!settled)
     spdlog::warn("{}: what the update of task {} left out would not outlive a crash: {}", options.name,
                  task.id, to_string(settled.error()));
@@ -219,7 +231,7 @@ void ClientState::settle_residual(const Receipt& receipt) {
 void ClientState::abandon(const std::string& reason) {
   const auto given_up = task.id;
   spdlog::warn("{}: task {} given up: {}", options.name, given_up, reason);
-  drop_task();
+  lose_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, reason);
 }
@@ -267,7 +279,7 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
             state.work == ClientState::Work::asking)
           return;
         spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options.name, task, reason);
-        state.drop_task();
+        state.lose_task();
         if (state.connection == ClientState::Connection::connected && state.ready) state.ask_for_work();
       },
       [self](finish_atom, const std::string& reason) { self->state.finish(reason); },

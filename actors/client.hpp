@@ -128,6 +128,7 @@ struct ClientState {
   void leave_out(const TrainedUpdate& trained);
   LayoutPtr layout() const;
   ResidualPtr unsent();
+  void lose_task();
   void take_back_unsent();
   void settle_residual(const Receipt& receipt);
   void drop_task();
