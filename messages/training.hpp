@@ -30,7 +30,7 @@ struct UploadSettings {
   std::string codec = "none";  ///< of the delta: learning/compression/codec.hpp
   double momentum = 0;  ///< m of momentum correction (Deep Gradient Compression, 1712.01887), in [0, 1)
   std::uint32_t max_idle_deltas = 0;  ///< uploads in a row that may be left out; 0: none
-  double idle_ratio = 0.5;  ///< left out is a delta whose norm is below this share of the last one sent
+  double idle_below = 0.5;  ///< left out is a delta whose norm is below this share of the last one sent
 
   bool operator==(const UploadSettings&) const = default;
 };
@@ -43,7 +43,7 @@ typename Inspector::result_type inspect(Inspector& f, TrainingSettings& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, UploadSettings& x) {
-  return f(x.codec, as_bits(x.momentum), x.max_idle_deltas, as_bits(x.idle_ratio));
+  return f(x.codec, as_bits(x.momentum), x.max_idle_deltas, as_bits(x.idle_below));
 }
 
 }  // namespace fl

@@ -68,7 +68,7 @@ std::vector<ConfigKey> train_keys() {
           .says(
               "Uploads in a row that a client may leave out because it has learnt little: such a delta waits "
               "and is added to the next (lazily aggregated updates). 0: none."),
-      key("train.idle_below", FL_CONFIG_MEMBER(upload.idle_ratio))
+      key("train.idle_below", FL_CONFIG_MEMBER(upload.idle_below))
           .in(inside(0, 1))
           .says("How little that is: what would be sent has a norm below this share of what was sent last."),
       key("train.threads", FL_CONFIG_MEMBER(trainer.threads))

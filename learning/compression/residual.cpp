@@ -33,7 +33,7 @@ Result<void> clear_where_sent(Parameters& velocity, const EncodedArray& sent) {
 /// Too little to be worth sending, and not for too long.
 bool is_negligible(const UploadSettings& settings, double norm, const Residual* before) {
   if (settings.max_idle_deltas == 0 || before == nullptr) return false;
-  return before->idle_deltas < settings.max_idle_deltas && norm < settings.idle_ratio * before->sent_norm;
+  return before->idle_deltas < settings.max_idle_deltas && norm < settings.idle_below * before->sent_norm;
 }
 
 }  // namespace

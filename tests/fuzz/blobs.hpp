@@ -67,6 +67,14 @@ inline std::vector<std::uint8_t> example_update(bool whole_model) {
   return bytes_of(MemorySource(std::move(blob.buffer)));
 }
 
+inline std::vector<std::uint8_t> coded_update(const char* name) {
+  const auto codec = parse_codec(name).value();
+  const auto values = test::counting(expected_layout(), -9);
+  const auto coded = encode_array(codec, *expected_layout(), values.values(), 1).value();
+  return bytes_of(
+      MemorySource(make_update_blob(example_info(), *expected_layout(), codec, coded.span()).buffer));
+}
+
 inline std::vector<std::uint8_t> example_evaluation() {
   return bytes_of(MemorySource(make_evaluation_blob(example_info(), *expected_layout()).buffer));
 }

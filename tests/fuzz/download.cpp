@@ -1,6 +1,6 @@
 // A model as a client puts it together. An input is the blob as the server sends it, then eight bytes:
 // whether a hash is given, how far the announced size is from the true one, and where to cut.
-#include "learning/published_model.hpp"
+#include "learning/downloads.hpp"
 #include "tests/fuzz/blobs.hpp"
 #include "tests/fuzz/envelope_mutator.hpp"
 
@@ -9,6 +9,29 @@ namespace fl::fuzz {
 namespace {
 
 constexpr std::size_t kTrailer_bytes = 8;
+
+/// What the client holds already.
+const ParametersPtr& held() {
+  static const auto parameters = std::make_shared<const Parameters>(test::counting(expected_layout(), 3));
+  return parameters;
+}
+
+/// The blob that leads from `held` to the example's model under a download codec.
+std::vector<std::uint8_t> change(const char* codec, bool from_held) {
+  const auto options = parse_download_codec(codec).value();
+  auto downloads = Downloads(options);
+  const auto before = std::make_shared<const PublishedModel>(6, held());
+  const auto after = std::make_shared<const PublishedModel>(
+      7, std::make_shared<const Parameters>(test::counting(expected_layout(), 1)));
+  downloads.add(before, nullptr);
+  auto delta = VersionDeltaPtr();
+  if (options.lossy.is_lossy())
+    delta = std::make_shared<const VersionDelta>(VersionDelta{
+        options.lossy,
+        encode_array(options.lossy, *expected_layout(), after->parameters().value()->values(), 1).value()});
+  downloads.add(after, delta);
+  return bytes_of(*downloads.get(after, 6, from_held ? values_hash_of(*held()) : 0).value().blob);
+}
 
 /// `cuts`: lengths of the parts, in turn; 0: all at once.
 Result<ParametersPtr> receive(Input blob, std::uint64_t size, std::uint64_t hash, Input cuts) {
@@ -22,7 +45,7 @@ Result<ParametersPtr> receive(Input blob, std::uint64_t size, std::uint64_t hash
     bytes = bytes.subspan(part.size());
   }
   const auto complete = receiver.complete();
-  auto model = receiver.finish();
+  auto model = receiver.finish(held());
   require(complete || !model.has_value(), "a model that is not whole is refused");
   return model;
 }
@@ -44,14 +67,22 @@ void run(Input input) {
           "a model that was taken is the one announced");
   require((*model)->layout() == expected_layout(), "a model fits the client's");
   const auto numbers = (*model)->bytes().first(expected_layout()->size_bytes());
-  const auto sent = std::as_bytes(blob.subspan(header_size(std::as_bytes(blob)).value()));
-  require(sent.size() == numbers.size() && std::ranges::equal(numbers, sent),
-          "the numbers are those that were sent");
+  const auto header = decode_header(*in_memory(blob)).value();
+  if (header.envelope.sections.front().codec == "none" &&
+      header.envelope.sections.front().name == "parameters") {
+    const auto sent = std::as_bytes(blob.subspan(header.payload_offset));
+    require(sent.size() == numbers.size() && std::ranges::equal(numbers, sent),
+            "the numbers are those that were sent");
+  }
   require(std::ranges::equal(numbers, (*at_once)->bytes().first(numbers.size())),
           "parts do not change the numbers");
 }
 
 std::vector<Seed> seeds() {
+  const auto coded = [](std::vector<std::uint8_t> input) {
+    input.insert(input.end(), {1, 0, 7, 64, 1, 200, 3, 90});
+    return input;
+  };
   const auto with = [](std::vector<std::uint8_t> trailer) {
     auto input = example_model();
     input.insert(input.end(), trailer.begin(), trailer.end());
@@ -59,7 +90,11 @@ std::vector<Seed> seeds() {
   };
   return {{"at-once", with({0, 0, 0, 0, 0, 0, 0, 0})},
           {"in-parts", with({1, 0, 1, 16, 63, 1, 64, 200})},
-          {"damaged", with({2, 0, 50, 50, 50, 50, 50, 50})}};
+          {"damaged", with({2, 0, 50, 50, 50, 50, 50, 50})},
+          {"planes", coded(change("xor", false))},
+          {"xor", coded(change("xor", true))},
+          {"delta", coded(change("top_k:0.3+int8", true))},
+          {"delta-zstd", coded(change("int8+zstd", true))}};
 }
 
 std::size_t mutate(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned seed) {

@@ -62,8 +62,10 @@ void check_update(const ByteSourcePtr& blob, const UpdateExpectation& expected) 
   const auto& payload = update->payload;
   require(payload.values == expected.layout->size(), "a valid update is as long as the model");
   auto values = std::vector<float>(payload.values);
-  require(blob->read(payload.offset, std::as_writable_bytes(std::span(values))).has_value(),
-          "a valid update can be read");
+  require(decode_array(payload, values).has_value(), "a valid update can be read");
+  auto sum = std::vector<float>(payload.values);
+  require(add_decoded(payload, 1, sum).has_value() && std::ranges::equal(sum, values),
+          "a valid update is folded as it is decoded, each value once");
   require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
           "a valid update is finite");
   const auto located = locate_payload(blob, *expected.layout, expected.whole_model);
@@ -105,6 +107,16 @@ void run(Input input) {
 std::vector<Seed> seeds() {
   return {{"update", example_update(false)},
           {"whole-model-update", example_update(true)},
+          {"int8", coded_update("int8")},
+          {"int4", coded_update("int4")},
+          {"qsgd", coded_update("qsgd:3")},
+          {"sign", coded_update("sign")},
+          {"fp16", coded_update("fp16")},
+          {"bf16-zstd", coded_update("bf16+zstd:1")},
+          {"top-k", coded_update("top_k:0.3")},
+          {"top-k-int8-zstd", coded_update("top_k:0.3+int8+zstd")},
+          {"random-k", coded_update("random_k:0.3")},
+          {"prune", coded_update("prune+int8")},
           {"evaluation", example_evaluation()},
           {"model", example_model()}};
 }
