@@ -3,7 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <numeric>
 
+#include "learning/pruning.hpp"
+#include "learning/quantized_export.hpp"
 #include "runtime/safetensors.hpp"
 
 namespace fl {
@@ -57,15 +60,42 @@ void say_farewell(NodeInbox& inbox, const std::string& reason) {
   }
 }
 
-void export_model(const ServerSetup& setup, const Parameters& model, Version version) {
+/// On the data that the server has; none: it has none, or the model computes nothing.
+std::optional<double> accuracy_of(const ServerSetup& setup, Parameters model) {
+  const auto& data = setup.workbench.data.test;
+  if (!data || data->size() == 0) return std::nullopt;
+  auto rows = std::vector<std::uint32_t>(data->size());
+  std::iota(rows.begin(), rows.end(), 0u);
+  const auto view = std::make_shared<const DataView>(DataView{data, std::move(rows)});
+  auto job = setup.workbench.trainer->evaluate(std::make_shared<const Parameters>(std::move(model)), view);
+  if (!succeeded(job, "the model in 8 bits is not evaluated")) return std::nullopt;
+  while (!(*job)->run_slice(std::chrono::steady_clock::time_point::max())) {
+  }
+  return (*job)->report().accuracy;
+}
+
+std::optional<double> export_int8(const ServerSetup& setup, const Parameters& model,
+                                  std::map<std::string, std::string> metadata) {
+  metadata["quantization"] = "int8 weights, symmetric, a scale for each output channel";
+  const auto small = quantized(model);
+  succeeded(write_safetensors(small, metadata, setup.folder.path() / "model.int8.safetensors"),
+            "model.int8.safetensors");
+  return accuracy_of(setup, dequantized(small));
+}
+
+void export_model(const ServerSetup& setup, const Parameters& model, RunSummary& summary) {
   const auto& folder = setup.folder.path();
-  const auto metadata = std::map<std::string, std::string>{{"format", "pt"},
-                                                           {"model", setup.config.trainer.model},
-                                                           {"version", std::to_string(version)},
-                                                           {"run_id", setup.store->run_id()}};
+  summary.model_sha256 = model.sha256();
+  summary.sparsity = sparsity(*model.layout(), model.values());
+  auto metadata = std::map<std::string, std::string>{{"format", "pt"},
+                                                     {"model", setup.config.trainer.model},
+                                                     {"version", std::to_string(summary.model_version)},
+                                                     {"run_id", setup.store->run_id()}};
+  if (summary.sparsity > 0) metadata["sparsity"] = std::to_string(summary.sparsity);
   succeeded(write_safetensors(model, metadata, folder / "model.safetensors"), "model.safetensors");
   auto scripted = setup.workbench.trainer->export_torchscript(model, folder / "model.pt");
   if (!scripted && scripted.error().code != ec::unsupported_format) succeeded(scripted, "model.pt");
+  if (setup.config.export_int8) summary.int8_accuracy = export_int8(setup, model, std::move(metadata));
 }
 
 }  // namespace
@@ -84,8 +114,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
     summary.model_version = model->version();
     if (end.kind != RunEnd::Kind::failed) evaluate_last(setup, inbox, *last, end.reason);
     if (auto parameters = model->parameters(); succeeded(parameters, "the last version is not exported")) {
-      summary.model_sha256 = (*parameters)->sha256();
-      export_model(setup, **parameters, model->version());
+      export_model(setup, **parameters, summary);
     }
   } else {
     summary.status = RunOutcome::failed;

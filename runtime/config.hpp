@@ -83,6 +83,7 @@ struct Config {
   GoalOptions goals;
   TrainerOptions trainer;  ///< without sample_shape and classes, which the data decide
   std::string model_file;
+  bool export_int8 = false;  ///< also write the last version with weights in 8 bits
   DatasetOptions data;
   PartitionSettings partition;
   std::optional<DataPart> data_part;  ///< none: the client's index decides

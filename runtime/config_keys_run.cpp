@@ -49,6 +49,10 @@ std::vector<ConfigKey> model_keys() {
           .makes_the_run()
           .default_only()
           .says("A TorchScript file with a model of your own, instead of model.name."),
+      key("model.export_int8", FL_CONFIG_MEMBER(export_int8))
+          .says(
+              "Also write the last version with its weights in 8 bits (model.int8.safetensors), and say its "
+              "accuracy in summary.json (int8_accuracy)."),
   };
 }
 

@@ -10,11 +10,18 @@
 #include <string>
 
 #include "learning/parameters.hpp"
+#include "learning/quantized_export.hpp"
 
 namespace fl {
 
 /// Writes all tensors of `model`, atomically. Fails with `io_failed`.
 Result<void> write_safetensors(const Parameters& model, const std::map<std::string, std::string>& metadata,
+                               const std::filesystem::path& file);
+
+/// Writes a model in 8 bits: each quantised tensor NAME as I8, and its scales as NAME.scale, F32 [channels];
+/// the rest as F32.
+Result<void> write_safetensors(const QuantizedModel& model,
+                               const std::map<std::string, std::string>& metadata,
                                const std::filesystem::path& file);
 
 }  // namespace fl

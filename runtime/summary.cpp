@@ -43,6 +43,8 @@ void for_each_key(Summary& s, Field field) {
   field("restarts", s.restarts);
   field("resumed_from_version", s.resumed_from_version);
   field("model_sha256", s.model_sha256);
+  field("sparsity", s.sparsity);
+  field("int8_accuracy", s.int8_accuracy);
   field("peak_rss_bytes", s.peak_rss_bytes);
 }
 

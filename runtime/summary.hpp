@@ -45,7 +45,9 @@ struct RunSummary {
   std::uint64_t bytes_down = 0;
   std::uint64_t restarts = 0;
   std::optional<Version> resumed_from_version;
-  std::string model_sha256;  ///< of the float32 parameters, hexadecimal
+  std::string model_sha256;             ///< of the float32 parameters, hexadecimal
+  double sparsity = 0;                  ///< share of the weights that are zero (train.prune_ratio)
+  std::optional<double> int8_accuracy;  ///< of model.int8.safetensors; none: not asked for, or not measured
   std::uint64_t peak_rss_bytes = 0;
 };
 

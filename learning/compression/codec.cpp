@@ -38,7 +38,7 @@ std::optional<T> named(std::string_view name, const Names<T, count>& names) {
 }
 
 template <class T, std::size_t count>
-std::string_view name_in(const Names<T, count>& names, T value) {
+std::string_view stage_name(const Names<T, count>& names, T value) {
   for (const auto& [name, known] : names)
     if (known == value) return name;
   return "none";
@@ -180,11 +180,11 @@ Codec codec_at(Codec codec, std::uint64_t warmup, std::uint64_t base) {
 std::string to_string(const Codec& codec) {
   auto stages = std::vector<std::string>();
   if (codec.is_sparse()) {
-    stages.emplace_back(name_in(kSparsifiers, codec.sparsifier));
+    stages.emplace_back(stage_name(kSparsifiers, codec.sparsifier));
     if (codec.sparsifier != Sparsifier::prune) stages.back() += ":" + shortest(codec.ratio);
   }
   if (codec.quantizer != Quantizer::none) {
-    stages.emplace_back(name_in(kQuantizers, codec.quantizer));
+    stages.emplace_back(stage_name(kQuantizers, codec.quantizer));
     if (codec.quantizer == Quantizer::qsgd) stages.back() += ":" + std::to_string(codec.levels);
   }
   if (codec.zstd > 0) stages.push_back("zstd:" + std::to_string(codec.zstd));

@@ -59,6 +59,8 @@ fl::RunSummary full() {
   s.restarts = 1;
   s.resumed_from_version = 4;
   s.model_sha256 = "abc123";
+  s.sparsity = 0.75;
+  s.int8_accuracy = 0.98;
   s.peak_rss_bytes = 512'000'000;
   return s;
 }
@@ -91,6 +93,8 @@ TEST_CASE("summary.json holds every key of the contract, in order") {
                                          "restarts",
                                          "resumed_from_version",
                                          "model_sha256",
+                                         "sparsity",
+                                         "int8_accuracy",
                                          "peak_rss_bytes"});
   CHECK(json.at("status") == "completed");
   CHECK(json.at("updates_rejected").at("too_stale") == 2);
@@ -103,8 +107,8 @@ TEST_CASE("what there was not is null, and no refusals are an empty object") {
   const Folder folder;
   REQUIRE(fl::write_summary(folder.path / "summary.json", fl::RunSummary{}));
   const auto json = nlohmann::json::parse(content(folder.path / "summary.json"));
-  for (const char* key :
-       {"final_accuracy", "best_accuracy", "final_loss", "virtual_seconds", "resumed_from_version"}) {
+  for (const char* key : {"final_accuracy", "best_accuracy", "final_loss", "virtual_seconds",
+                          "resumed_from_version", "int8_accuracy"}) {
     CAPTURE(key);
     CHECK(json.at(key).is_null());
   }
@@ -125,6 +129,8 @@ TEST_CASE("what is written is read back") {
   CHECK(read->virtual_seconds == full().virtual_seconds);
   CHECK(read->resumed_from_version == full().resumed_from_version);
   CHECK(read->model_sha256 == "abc123");
+  CHECK(read->sparsity == 0.75);
+  CHECK(read->int8_accuracy == 0.98);
   const std::string once = content(file);
   REQUIRE(fl::write_summary(file, *read));
   CHECK(content(file) == once);
