@@ -48,7 +48,7 @@ std::string files_text(const fs::path& dir,
   for (const auto& [name, purpose] : known) {
     std::error_code ignored;
     if (!fs::exists(dir / name, ignored)) continue;
-    text += fmt::format("  {:<19}{}\n", name, purpose);
+    text += fmt::format("  {:<24}{}\n", name, purpose);
   }
   return text.empty() ? text : fmt::format("Files in {}:\n{}", dir.string(), text);
 }
@@ -102,12 +102,16 @@ std::string describe(const RunSummary& summary, const fs::path& out_dir, std::st
                                                    : ""));
   text += row("transferred",
               fmt::format("{} up, {} down", bytes_text(summary.bytes_up), bytes_text(summary.bytes_down)));
+  if (summary.sparsity > 0)
+    text += row("pruned", percent_text(summary.sparsity) + " of the weights are zero");
+  if (summary.int8_accuracy) text += row("in 8 bits", percent_text(*summary.int8_accuracy) + " accuracy");
   text += row("memory", fmt::format("{} at most", bytes_text(summary.peak_rss_bytes)));
   text += row("restarts", fmt::format("{}", summary.restarts));
   if (summary.resumed_from_version) {
     text += row("resumed", fmt::format("from version {}", *summary.resumed_from_version));
   }
   text += files_text(out_dir, {{"model.safetensors", "the model's parameters"},
+                               {"model.int8.safetensors", "the same with weights in 8 bits"},
                                {"model.pt", "the model for torch.jit.load in Python"},
                                {"metrics.jsonl", "a line a version: loss, accuracy, staleness, time"},
                                {"summary.json", "these numbers"},
