@@ -183,8 +183,8 @@ ResidualPtr ClientState::unsent() {
   return nullptr;
 }
 
-/// Nobody waits for the task's update any more: what it held is left for the next. (A task that is only dropped,
-/// because the process or the run ends, is delivered by a later life, if it was spooled.)
+/// Nobody waits for the task's update any more: what it held is left for the next. (A task that is only
+/// dropped, because the process or the run ends, is delivered by a later life, if it was spooled.)
 void ClientState::lose_task() {
   if (update) {
     take_back_unsent();
@@ -211,8 +211,8 @@ void ClientState::take_back_unsent() {
                  to_string(ok.error()));
 }
 
-/// What the update left out is left from now on; of one that was refused, all of it. An offence leaves nothing: it
-/// would come again.
+/// What the update left out is left from now on; of one that was refused, all of it. An offence leaves
+/// nothing: it would come again.
 void ClientState::settle_residual(const Receipt& receipt) {
   auto settled = Result<void>();
   if (receipt.accepted())
