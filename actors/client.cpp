@@ -278,6 +278,8 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
         if (state.task.id != task || state.work == ClientState::Work::idle ||
             state.work == ClientState::Work::asking)
           return;
+        // It may have been accepted meanwhile. Its receipt tells, or the next session's.
+        if (state.work == ClientState::Work::delivering && state.committed) return;
         spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options.name, task, reason);
         state.lose_task();
         if (state.connection == ClientState::Connection::connected && state.ready) state.ask_for_work();

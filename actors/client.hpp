@@ -65,6 +65,7 @@ struct ClientState {
   std::optional<std::uint64_t> requested;  ///< bytes of the model asked for, while it is downloaded
   std::deque<PassagePtr> downloading;      ///< chunks on their way; a session answers in order
   TrainedUpdatePtr update;                 ///< finished, not yet acknowledged
+  bool committed = false;        ///< the server has all of it and decides: only its receipt says how
   std::uint64_t deliveries = 0;  ///< counts attempts to deliver, so that only the newest is answered
   std::optional<std::uint64_t> upload_offset;  ///< bytes of it sent, while it is uploaded
   std::deque<PassagePtr> uploading;            ///< chunks on their way; a session answers in order

@@ -153,6 +153,7 @@ void ClientState::on_fetch_failed(const Error& reason) {
 
 void ClientState::deliver() {
   ++deliveries;
+  committed = options.in_process;
   if (options.in_process) {
     self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id,
                   task.epoch, update->blob)
@@ -260,6 +261,7 @@ void ClientState::on_delivery_failed(const Error& reason, bool refused) {
 
 void ClientState::commit() {
   upload_offset.reset();
+  committed = true;
   // Checking and folding may have to wait for other clients' updates, or for the server's disk: no timeout,
   // but a line in the log; the session's end is noticed.
   self->delayed_send(self, kReceiptNotice, receipt_atom_v, deliveries);
