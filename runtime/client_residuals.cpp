@@ -2,10 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
 #include <vector>
 
-#include "messages/envelope.hpp"
 #include "messages/file_source.hpp"
+#include "runtime/array_file.hpp"
 #include "runtime/atomic_file.hpp"
 
 namespace fl {
@@ -15,56 +16,23 @@ namespace {
 Result<void> write_residual(const std::filesystem::path& file, TaskId task, const Residual& residual) {
   auto envelope = Envelope();
   envelope.content = ResidualInfo{task, residual.sent_norm, residual.idle_deltas};
-  auto arrays = std::vector<std::span<const float>>();
+  auto arrays = std::vector<NamedArray>();
   const auto add = [&](const char* name, const Parameters& array) {
     if (array.size() == 0) return;
     envelope.layout_fingerprint = array.layout()->fingerprint();
-    auto section = Section();
-    section.name = name;
-    section.values = array.size();
-    section.size_bytes = array.values().size_bytes();
-    section.hash = hash_of(std::as_bytes(array.values()));
-    envelope.sections.push_back(std::move(section));
-    arrays.push_back(array.values());
+    arrays.push_back({name, array.values()});
   };
   add("unsent", residual.unsent);
   add("velocity", residual.velocity);
-  place_sections(envelope.sections);
-
   auto error = std::error_code();
   std::filesystem::create_directories(file.parent_path(), error);
-  auto output = AtomicFile::create(file);
-  if (!output) return tl::unexpected(output.error());
-  if (auto ok = output->write(encode_header(envelope)); !ok) return ok;
-  auto written = std::uint64_t{0};
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    const auto padding = std::vector<std::byte>(envelope.sections[i].offset - written);
-    if (auto ok = output->write(padding); !ok) return ok;
-    if (auto ok = output->write(std::as_bytes(arrays[i])); !ok) return ok;
-    written = envelope.sections[i].offset + envelope.sections[i].size_bytes;
-  }
-  return output->commit();
+  return write_arrays(file, std::move(envelope), arrays);
 }
 
 struct Stored {
   TaskId task = 0;
   ResidualPtr residual;
 };
-
-Result<Parameters> read_array(const ByteSource& file, const DecodedHeader& header, std::string_view name,
-                              const LayoutPtr& layout) {
-  const auto* section = header.envelope.find(name);
-  if (section == nullptr) return Parameters();
-  if (section->codec != "none" || section->values != layout->size() ||
-      header.envelope.layout_fingerprint != layout->fingerprint())
-    return fail(ec::layout_mismatch, "it is of another model");
-  auto array = Parameters(layout);
-  const auto bytes = std::as_writable_bytes(array.values());
-  if (auto ok = file.read(header.payload_offset + section->offset, bytes); !ok)
-    return tl::unexpected(ok.error());
-  if (hash_of(bytes) != section->hash) return fail(ec::corrupt_data, "it does not match its checksum");
-  return array;
-}
 
 /// Without a layout only the task is read.
 Result<Stored> read_residual(const std::filesystem::path& path, const LayoutPtr& layout) {
@@ -75,9 +43,12 @@ Result<Stored> read_residual(const std::filesystem::path& path, const LayoutPtr&
   const auto* info = std::get_if<ResidualInfo>(&header->envelope.content);
   if (info == nullptr) return fail(ec::corrupt_data, path.string() + " is no residual");
   if (!layout) return Stored{info->task, nullptr};
-  auto unsent = read_array(**file, *header, "unsent", layout);
+  const auto& envelope = header->envelope;
+  if (!envelope.sections.empty() && envelope.layout_fingerprint != layout->fingerprint())
+    return fail(ec::layout_mismatch, "it is of another model");
+  auto unsent = read_array(**file, *header, "unsent", false, layout);
   if (!unsent) return tl::unexpected(unsent.error());
-  auto velocity = read_array(**file, *header, "velocity", layout);
+  auto velocity = read_array(**file, *header, "velocity", false, layout);
   if (!velocity) return tl::unexpected(velocity.error());
   auto residual = std::make_shared<Residual>();
   residual->unsent = std::move(*unsent);

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "messages/file_source.hpp"
+#include "runtime/array_file.hpp"
 #include "runtime/atomic_file.hpp"
 
 namespace fl {
@@ -16,12 +17,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "version-";
 constexpr std::string_view kSnapshotEnding = ".snapshot";
-
-/// An array of the state and what it is called in the file.
-struct NamedArray {
-  std::string_view name;
-  std::span<const float> values;
-};
 
 /// Those that the state has.
 std::vector<NamedArray> arrays_of(const AggregationState& state) {
@@ -43,60 +38,14 @@ Result<void> write_snapshot(const std::filesystem::path& file, const Aggregation
   auto envelope = Envelope();
   envelope.layout_fingerprint = layout.fingerprint();
   envelope.layout = layout;
-  const auto arrays = arrays_of(state);
-  for (const auto& [name, values] : arrays) {
-    auto section = Section();
-    section.name = name;
-    section.size_bytes = values.size_bytes();
-    section.values = values.size();
-    section.hash = hash_of(std::as_bytes(values));
-    envelope.sections.push_back(std::move(section));
-  }
-  place_sections(envelope.sections);
   envelope.content = SnapshotInfo{state.version,     state.updates_accepted, next_task,   identity.model,
                                   identity.strategy, identity.seed,          state.buffer};
-
-  auto output = AtomicFile::create(file);
-  if (!output) return tl::unexpected(output.error());
-  if (auto ok = output->write(encode_header(envelope)); !ok) return ok;
-  auto written = std::uint64_t{0};
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    static constexpr auto padding = std::array<std::byte, 64>();
-    const auto gap = envelope.sections[i].offset - written;  // sections begin at multiples of 64
-    if (auto ok = output->write(std::span(padding).first(gap)); !ok) return ok;
-    if (auto ok = output->write(std::as_bytes(arrays[i].values)); !ok) return ok;
-    written = envelope.sections[i].offset + envelope.sections[i].size_bytes;
-  }
-  return output->commit();
+  return write_arrays(file, std::move(envelope), arrays_of(state));
 }
 
 // -- Reading --------------------------------------------------------------------------------------
 
 namespace {
-
-/// One array of the file, verified. `required`: its absence is damage; else it is read as empty.
-Result<Parameters> read_array(const ByteSource& file, const DecodedHeader& header, std::string_view name,
-                              bool required, const LayoutPtr& layout) {
-  const auto* section = header.envelope.find(name);
-  const auto damaged = [&](const std::string& what) {
-    return fail(ec::corrupt_data, "array \"" + std::string(name) + "\" " + what);
-  };
-  if (!section) {
-    if (required) return damaged("is missing");
-    return Parameters();
-  }
-  if (section->codec != "none")
-    return fail(ec::run_folder_refused,
-                "array \"" + std::string(name) + "\" is coded as \"" + section->codec +
-                    "\", which this version cannot read; resume with the one that wrote it");
-  if (section->values != layout->size()) return damaged("has not the model's size");
-  auto array = Parameters(layout);
-  const auto bytes = std::as_writable_bytes(array.values());
-  if (auto ok = file.read(header.payload_offset + section->offset, bytes); !ok)
-    return tl::unexpected(ok.error());
-  if (hash_of(bytes) != section->hash) return damaged("does not match its checksum");
-  return array;
-}
 
 /// Whether a whole snapshot is one of this run.
 Result<void> check_identity(const Envelope& envelope, const SnapshotInfo& info, const LayoutPtr& layout,
