@@ -236,9 +236,10 @@ Result<void> SessionState::prepare_download(Task& task, const Lease& given) {
   download = std::move(*prepared);
   task.base_hash = download.values_hash;
   task.model_bytes = download.size();
+  task.model_hash = 0;
   // Clients of the same process share the model and need no hash of what would travel.
-  const auto shared = handle->node() == self->node();
-  task.model_hash = shared || !download.blob ? 0 : download.hash;
+  if (handle->node() != self->node())
+    task.model_hash = download.blob == given.model ? given.model->hash().value_or(0) : download.hash;
   return {};
 }
 

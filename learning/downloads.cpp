@@ -68,11 +68,7 @@ Result<Download> Downloads::get(const PublishedModelPtr& model, Version held, st
   const auto hash = model->values_hash();
   if (!hash) return tl::unexpected(hash.error());
   if (held_hash == *hash) return Download{nullptr, 0, *hash};
-  if (options_.whole_only()) {
-    const auto blob_hash = model->hash();
-    if (!blob_hash) return tl::unexpected(blob_hash.error());
-    return Download{model, *blob_hash, *hash};
-  }
+  if (options_.whole_only()) return Download{model, 0, *hash};
   return coded(model, *hash, held, held_hash);
 }
 

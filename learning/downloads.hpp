@@ -46,7 +46,7 @@ Result<DownloadOptions> parse_download_codec(const std::string& name);
 /// What a client has to fetch.
 struct Download {
   ByteSourcePtr blob;             ///< null: nothing, it has the version
-  std::uint64_t hash = 0;         ///< XXH3-64 of the blob
+  std::uint64_t hash = 0;         ///< XXH3-64 of the blob; 0 for the model as it is: PublishedModel::hash()
   std::uint64_t values_hash = 0;  ///< of the version's parameters
 
   std::uint64_t size() const { return blob ? blob->size() : 0; }
