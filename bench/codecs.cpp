@@ -3,32 +3,26 @@
 // out. Top-k is also given in milliseconds.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bench/measure.hpp"
 #include "learning/compression/encoded_array.hpp"
 #include "learning/parameters.hpp"
 #include "learning/random.hpp"
 #include "learning/vectorize.hpp"
 
+using fl::bench::median;
+using fl::bench::read_all;
+
 namespace {
 
 constexpr int kRounds = 9;
-
-/// The fastest read: integer additions, which may be reordered into vectors.
-FL_VECTORIZED std::uint32_t read_all(const float* values, std::size_t size) {
-  const auto* words = reinterpret_cast<const std::uint32_t*>(values);
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < size; ++i) sum += words[i];
-  return sum;
-}
 
 volatile std::uint32_t sink;  // results go here, so that no loop is left out
 
@@ -39,11 +33,6 @@ struct Measurement {
   std::vector<double> seconds;     ///< [rounds]
   std::vector<double> of_reading;  ///< [rounds]
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 double seconds_of(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();

@@ -15,10 +15,14 @@
 #include <string>
 #include <vector>
 
+#include "bench/measure.hpp"
 #include "learning/aggregation/server_optimizer.hpp"
 #include "learning/kernels.hpp"
 #include "learning/parameters.hpp"
 #include "learning/vectorize.hpp"
+
+using fl::bench::median;
+using fl::bench::read_all;
 
 namespace {
 
@@ -30,14 +34,6 @@ constexpr double kBytesPerMeasurement = 1.2e9;
 FL_VECTORIZED void triad(float* a, const float* b, const float* c, float scale, std::size_t size) {
   FL_ELEMENTWISE
   for (std::size_t i = 0; i < size; ++i) a[i] = b[i] + scale * c[i];
-}
-
-/// The fastest read: integer additions, which may be reordered into vectors.
-FL_VECTORIZED std::uint32_t read_all(const float* values, std::size_t size) {
-  const auto* words = reinterpret_cast<const std::uint32_t*>(values);
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < size; ++i) sum += words[i];
-  return sum;
 }
 
 volatile double sink;  // results go here, so that no loop is left out
@@ -89,11 +85,6 @@ double rate(const Measurement& measurement, std::size_t size) {
   for (int i = 0; i < repetitions; ++i) measurement.work();
   const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return bytes * repetitions / seconds / 1e9;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 fl::Parameters ramp(const fl::LayoutPtr& layout, float step) {
