@@ -87,7 +87,6 @@ struct ClientTally {
   std::uint64_t tasks = 0;
   std::uint64_t updates_accepted = 0;
   std::map<std::string, std::uint64_t> updates_rejected;  ///< by name_of(ec)
-  std::uint64_t left_out = 0;  ///< deltas that were too small to be sent by themselves
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   std::uint64_t reconnects = 0;

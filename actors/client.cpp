@@ -159,15 +159,13 @@ void ClientState::leave_out(const TrainedUpdate& trained) {
   spdlog::log(news_level(),
               "{}: the delta of task {} is small and waits for the next (train.max_idle_deltas)",
               options.name, given_up);
-  ++tally.left_out;
   drop_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, "its delta is small and joins the client's next");
   ask_for_work();
 }
 
-// -- what is left
-// ---------------------------------------------------------------------------------------------
+// -- what is left -------------------------------------------------------------------------------------------
 
 LayoutPtr ClientState::layout() const {
   if (base) return base->layout();

@@ -70,12 +70,13 @@ void TrainerState::on_job_end(TaskId task, const std::string& error) {
     current.reset();
     return;
   }
-  if (const auto& result = current->run->result(); !result) {
+  const auto& result = current->run->result();
+  if (!result) {
     current->promise.deliver(to_caf(result.error()));
     current.reset();
     return;
   }
-  const auto wanted = Seconds(options.speed * (*current->run->result())->info.train_seconds);
+  const auto wanted = Seconds(options.speed * (*result)->info.train_seconds);
   const auto passed = Seconds(self->clock().now() - current->begun);
   const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(wanted - passed);
   if (rest.count() > 0)

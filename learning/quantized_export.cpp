@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "learning/pruning.hpp"
+
 namespace fl {
 
 namespace {
@@ -12,7 +14,7 @@ constexpr float kLargestCode = 127;
 }  // namespace
 
 bool is_quantized(const LayoutEntry& entry) {
-  return entry.kind == EntryKind::trainable && entry.shape.size() >= 2 && entry.size > 0;
+  return is_prunable(entry) && entry.size > 0;
 }
 
 std::uint64_t channels_of(const LayoutEntry& entry) {

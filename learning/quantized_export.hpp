@@ -24,7 +24,7 @@ QuantizedModel quantized(const Parameters& model);
 /// The float32 model that it stands for.
 Parameters dequantized(const QuantizedModel& model);
 
-/// Whether this tensor's values are codes.
+/// Whether this tensor's values are codes: the weights that could be pruned.
 bool is_quantized(const LayoutEntry& entry);
 
 /// Its output channels.

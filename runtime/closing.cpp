@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
-#include <numeric>
 
 #include "learning/pruning.hpp"
 #include "learning/quantized_export.hpp"
@@ -64,9 +63,7 @@ void say_farewell(NodeInbox& inbox, const std::string& reason) {
 std::optional<double> accuracy_of(const ServerSetup& setup, Parameters model) {
   const auto& data = setup.workbench.data.test;
   if (!data || data->size() == 0) return std::nullopt;
-  auto rows = std::vector<std::uint32_t>(data->size());
-  std::iota(rows.begin(), rows.end(), 0u);
-  const auto view = std::make_shared<const DataView>(DataView{data, std::move(rows)});
+  const auto view = std::make_shared<const DataView>(DataView::all(data));
   auto job = setup.workbench.trainer->evaluate(std::make_shared<const Parameters>(std::move(model)), view);
   if (!succeeded(job, "the model in 8 bits is not evaluated")) return std::nullopt;
   while (!(*job)->run_slice(std::chrono::steady_clock::time_point::max())) {

@@ -121,10 +121,7 @@ Result<ValidUpdate> validate_update(const ByteSourcePtr& blob, const UpdateExpec
   visitor.sparse = [&](std::span<const std::uint64_t>, std::span<const float> values) { look_at(values); };
   auto read = visit_array(update.payload, visitor);
   if (!read) return tl::unexpected(read.error());
-  if (!finite)
-    return fail(ec::not_finite,
-                "the update holds values that are not finite numbers; "
-                "a lower train.learning_rate keeps training from diverging");
+  if (!finite) return not_finite_update();
   update.norm = std::sqrt(sum_of_squares);
   if (expected.max_norm > 0 && update.norm > expected.max_norm)
     return fail(ec::norm_too_large,

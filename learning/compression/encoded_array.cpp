@@ -5,9 +5,8 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "learning/compression/byte_stream.hpp"
 #include "learning/compression/gap_code.hpp"
@@ -35,13 +34,6 @@ FL_VECTORIZED bool any_too_large(const float* values, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i)
     any |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7fff'ffff) > kLimit ? 1u : 0u;
   return any != 0;
-}
-
-tl::unexpected<Error> not_finite() {
-  return fail(
-      ec::not_finite,
-      "the update holds values that are not finite numbers; a lower train.learning_rate keeps training "
-      "from diverging");
 }
 
 std::uint64_t share_of(double ratio, std::uint64_t size) {
@@ -76,7 +68,7 @@ class Encoder {
     for (std::size_t first = 0; first < values_.size(); first += kQuantizedBlock) {
       const auto block = values_.subspan(first, std::min(kQuantizedBlock, values_.size() - first));
       const auto* bytes = quantize(block);
-      if (bytes == nullptr) return not_finite();
+      if (bytes == nullptr) return not_finite_update();
       if (rest_ == nullptr) continue;
       auto decoded = Block();
       const auto known = std::span(decoded).first(block.size());
@@ -98,7 +90,7 @@ class Encoder {
       previous = block.back();
       const auto gaps = static_cast<std::uint32_t>(out_.size() - head - sizeof(std::uint32_t)) | r << 24;
       std::memcpy(out_.data() + head, &gaps, sizeof gaps);
-      if (!quantize_at(block, 1)) return not_finite();
+      if (!quantize_at(block, 1)) return not_finite_update();
     }
     return {};
   }
@@ -115,7 +107,7 @@ class Encoder {
     for (std::uint64_t first = 0; first < count; first += kQuantizedBlock) {
       const auto block = std::span(indices).first(std::min<std::uint64_t>(kQuantizedBlock, count - first));
       for (std::size_t i = 0; i < block.size(); ++i) block[i] = order[first + i];
-      if (!quantize_at(block, scale)) return not_finite();
+      if (!quantize_at(block, scale)) return not_finite_update();
     }
     return {};
   }
@@ -279,6 +271,12 @@ Result<void> visit_random(SequentialReader& reader, const EncodedArray& array, c
 }
 
 }  // namespace
+
+tl::unexpected<Error> not_finite_update() {
+  return fail(ec::not_finite,
+              "the update holds values that are not finite numbers; "
+              "a lower train.learning_rate keeps training from diverging");
+}
 
 Result<GrowingBuffer> encode_array(const Codec& codec, const Layout& layout, std::span<const float> values,
                                    std::uint64_t seed) {

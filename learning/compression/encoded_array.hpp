@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "learning/compression/byte_stream.hpp"
 #include "learning/compression/codec.hpp"
@@ -31,6 +30,9 @@ struct EncodedArray {
   std::uint64_t size_bytes = 0;
   Codec codec = {};
 };
+
+/// What is said of an update with values that are no numbers, wherever that is found out: `not_finite`.
+tl::unexpected<Error> not_finite_update();
 
 /// Writes an array. `layout` says which values are trainable, which alone are left out by sparsifiers, and
 /// where the layers of top_k_layer begin. `seed` is that of everything random; without error feedback,

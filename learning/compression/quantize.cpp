@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "learning/kernels.hpp"
 #include "learning/vectorize.hpp"
 
 namespace fl {
@@ -59,18 +60,14 @@ FL_VECTORIZED Bounds bounds_of(const float* values, std::size_t count) {
   return bounds;
 }
 
-/// Σ |v| or Σ v², in double, in lanes.
-template <bool squares>
-FL_VECTORIZED double sum_of(const float* values, std::size_t count) {
+/// Σ |v|, in double, in lanes.
+FL_VECTORIZED double sum_of_magnitudes(const float* values, std::size_t count) {
   std::array<double, kSumLanes> lanes{};
   std::size_t i = 0;
-  const auto term = [](float value) {
-    const double v = value;
-    return squares ? v * v : (v < 0 ? -v : v);
-  };
+  const auto magnitude = [](double value) { return value < 0 ? -value : value; };
   for (; i + kSumLanes <= count; i += kSumLanes)
-    for (std::size_t lane = 0; lane < kSumLanes; ++lane) lanes[lane] += term(values[i + lane]);
-  for (; i < count; ++i) lanes[0] += term(values[i]);
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane) lanes[lane] += magnitude(values[i + lane]);
+  for (; i < count; ++i) lanes[0] += magnitude(values[i]);
   for (auto width = kSumLanes / 2; width > 0; width /= 2)
     for (std::size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
   return lanes[0];
@@ -309,7 +306,7 @@ std::byte* quantize_affine(std::span<const float> values, std::uint32_t levels, 
 
 void quantize_qsgd(const Codec& codec, std::span<const float> values, Rounding rounding, std::uint32_t key,
                    std::byte* out) {
-  const auto norm = std::sqrt(sum_of<true>(values.data(), values.size()));
+  const auto norm = std::sqrt(kernels::sum_of_squares(values));
   const auto [step, inverse] = step_of(norm, codec.levels);
   auto codes = Codes();
   (rounding == Rounding::stochastic ? level_codes<true>
@@ -384,7 +381,7 @@ void quantize_block(const Codec& codec, std::span<const float> values, Rounding 
       quantize_qsgd(codec, values, rounding, key, out);
       return;
     case Quantizer::sign: {
-      const auto mean = sum_of<false>(values.data(), values.size()) / static_cast<double>(values.size());
+      const auto mean = sum_of_magnitudes(values.data(), values.size()) / static_cast<double>(values.size());
       store(out, static_cast<float>(mean));
       pack_signs(values.data(), values.size(), bytes + sizeof(float));
       return;

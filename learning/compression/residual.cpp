@@ -63,10 +63,7 @@ Result<PreparedUpload> prepare_upload(const UploadSettings& settings, Parameters
   auto p = settings.momentum > 0 ? after->velocity.clone() : std::move(delta);
   if (before && before->unsent.size() > 0) kernels::fold(p.values(), before->unsent.values(), 1);
   const auto norm = std::sqrt(kernels::sum_of_squares(p.values()));
-  if (!std::isfinite(norm))
-    return fail(ec::not_finite,
-                "the update holds values that are not finite numbers; a lower train.learning_rate keeps "
-                "training from diverging");
+  if (!std::isfinite(norm)) return not_finite_update();
   after->sent_norm = norm;
   if (is_negligible(settings, norm, before.get())) {
     after->sent_norm = before->sent_norm;
