@@ -81,6 +81,31 @@ using LeasePtr = std::shared_ptr<const Lease>;
 using CohortPtr = std::shared_ptr<const Cohort>;
 using RosterPtr = std::shared_ptr<const Roster>;
 
+/// Clients of a fleet that came or went.
+struct Attendance {
+  struct Arrival {
+    ClientId client = 0;
+    Ready ready;
+    LeasePtr lease = nullptr;  ///< that it holds from before
+  };
+  std::vector<Arrival> came;
+  std::vector<ClientId> went;
+};
+using AttendancePtr = std::shared_ptr<const Attendance>;
+
+/// Leases of several clients; each task names its own.
+using LeasesPtr = std::shared_ptr<const std::vector<LeasePtr>>;
+
+/// What a client of a fleet does in its short life.
+struct Errand {
+  Task task;
+  Welcome welcome;
+  ParametersPtr base;
+  std::uint64_t base_hash = 0;
+  caf::actor session;  ///< a local_session_actor that knows of the lease
+};
+using ErrandPtr = std::shared_ptr<const Errand>;
+
 /// What a client has done.
 struct ClientTally {
   std::string state;  ///< "connecting", "waiting", "training", …
@@ -112,6 +137,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PublishedModelPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ValidUpdatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::TrainedUpdatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::LeasePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::AttendancePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::LeasesPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ErrandPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::CohortPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RecoveredPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::SaveRequestPtr)
@@ -234,6 +262,8 @@ using scheduler_actor = caf::typed_actor<
     /// A client is connected and this is its session (a local_session_actor), with the lease it held before,
     /// if any. When the session ends, the client is gone: its lease stays for `rejoin`, then it is lost.
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,
+    /// Clients of a fleet (a fleet_actor) came, who all would work, or went. Their leases go to the fleet.
+    caf::reacts_to<join_atom, AttendancePtr, caf::actor>,
     /// Work for a client, or why there is none.
     caf::replies_to<lease_atom, ClientId, Ready>::with<LeasePtr>,
     /// The client may not come back, for this reason: its lease is lost at once.
@@ -333,6 +363,10 @@ using local_client_actor = client_actor::extend<
     caf::reacts_to<turn_atom, PassagePtr>,
     /// To itself: the receipt that this attempt to deliver waits for is late.
     caf::reacts_to<receipt_atom, std::uint64_t>,
+    /// From its fleet: the one task that it lives for.
+    caf::reacts_to<begin_atom, ErrandPtr>,
+    /// To itself, in a fleet: the time that this task takes is over.
+    caf::reacts_to<caf::ok_atom, TaskId>,
     /// New handles of the other actors.
     caf::reacts_to<wire_atom, PeersPtr>>;
 
@@ -349,6 +383,20 @@ using trainer_actor = caf::typed_actor<
     caf::reacts_to<caf::tick_atom, TaskId, std::string>,
     /// To itself: the time that a client of this speed would have taken is over.
     caf::reacts_to<caf::ok_atom, TaskId>>;
+
+/// The clients of a simulation in virtual time. One without a lease is a row in a table; one with a lease is
+/// a client and a session, which end with it.
+using fleet_actor = caf::typed_actor<
+    /// Work for these clients.
+    caf::reacts_to<lease_atom, LeasesPtr>,
+    /// This client's lease is void.
+    caf::reacts_to<revoke_atom, ClientId, TaskId, std::string>,
+    /// The run is over.
+    caf::reacts_to<finish_atom, std::string>,
+    /// To itself: some come or go.
+    caf::reacts_to<caf::tick_atom>,
+    /// New handles of the other actors.
+    caf::reacts_to<wire_atom, PeersPtr>>;
 
 // -- Above all ----------------------------------------------------------------------------------------------
 

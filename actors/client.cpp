@@ -15,6 +15,10 @@ namespace fl {
 // -- asking -------------------------------------------------------------------------------------------------
 
 void ClientState::ask_for_work() {
+  if (is_of_fleet()) {
+    self->quit();  // the fleet hears of it
+    return;
+  }
   if (!ready) return;  // when the trainer is prepared
   if (work == Work::idle) work = Work::asking;
   nudged = false;
@@ -97,6 +101,10 @@ void ClientState::train() {
   tally.state = "training from version " + std::to_string(task.base);
   tally.last_version = task.base;
   spdlog::debug("{}: trains for task {} from version {}", options.name, task.id, task.base);
+  if (desk) {
+    train_at_desk();
+    return;
+  }
   self->request(trainer, caf::infinite, train_atom_v, task, base, unsent())
       .then(
           [this, id = task.id, epoch = task.epoch](const TrainedUpdatePtr& trained) {
@@ -115,12 +123,53 @@ void ClientState::train() {
           });
 }
 
-void ClientState::on_trained(const TrainedUpdatePtr& trained) {
-  auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
-  if (options.dropout > 0 && luck.uniform() < options.dropout) {
-    abandon("the client dropped out (clients.dropout)");
-    if (connection == Connection::connected) ask_for_work();
+/// Nothing here takes real time, but waiting for the pool when it is not as far as the clock.
+void ClientState::train_at_desk() {
+  const auto outlook = desk->begin(task, base, unsent(), self->clock().now());
+  if (!outlook) {
+    // No later task will go better: the fleet is to say so.
+    self->quit(to_caf(outlook.error()));
     return;
+  }
+  drops_out = outlook->dropped;
+  self->delayed_send(self, std::chrono::duration_cast<caf::timespan>(outlook->after), caf::ok_atom_v,
+                     task.id);
+}
+
+void ClientState::on_desk_time(TaskId of_task) {
+  if (work != Work::training || task.id != of_task) return;
+  if (drops_out) {
+    drop_out();
+    return;
+  }
+  if (auto trained = desk->finish())
+    on_trained(*trained);
+  else
+    give_up_for_a_while(trained.error());
+}
+
+void ClientState::begin_errand(const Errand& errand) {
+  welcome = errand.welcome;
+  session = caf::actor_cast<session_actor>(errand.session);
+  connection = Connection::connected;
+  self->monitor(session);
+  tally.bytes_down += errand.task.model_bytes;
+  set_base(errand.base, errand.task.base, errand.base_hash);
+  begin(errand.task);
+}
+
+void ClientState::drop_out() {
+  abandon("the client dropped out (clients.dropout)");
+  if (connection == Connection::connected) ask_for_work();
+}
+
+void ClientState::on_trained(const TrainedUpdatePtr& trained) {
+  if (!is_of_fleet() && options.dropout > 0) {
+    auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
+    if (luck.uniform() < options.dropout) {
+      drop_out();
+      return;
+    }
   }
   failures = 0;
   if (trained->left_out) {
@@ -138,13 +187,18 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
                    to_string(ok.error()));
   work = Work::delivering;
   tally.state = "delivering the update of task " + std::to_string(task.id);
-  if (connection == Connection::connected && task_known) deliver();
+  const auto travels = desk ? desk->upload_time(update->blob->size()) : Seconds(0);
+  if (travels.count() > 0)
+    self->delayed_send(self, std::chrono::duration_cast<caf::timespan>(travels), submit_atom_v, deliveries);
+  else if (connection == Connection::connected && task_known)
+    deliver();
 }
 
 // -- giving up ----------------------------------------------------------------------------------------------
 
 void ClientState::drop_task() {
   if (work == Work::training && trainer) self->send(trainer, cancel_atom_v, task.id);
+  if (desk) desk->cancel();
   work = Work::idle;
   update = nullptr;
   stop_transfers();
@@ -228,7 +282,8 @@ void ClientState::settle_residual(const Receipt& receipt) {
 
 void ClientState::abandon(const std::string& reason) {
   const auto given_up = task.id;
-  spdlog::warn("{}: task {} given up: {}", options.name, given_up, reason);
+  spdlog::log(is_of_fleet() ? spdlog::level::debug : spdlog::level::warn, "{}: task {} given up: {}",
+              options.name, given_up, reason);
   lose_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, reason);
@@ -237,19 +292,15 @@ void ClientState::abandon(const std::string& reason) {
 /// After a failure of our own: the next task may well fail too, so it is not asked for at once.
 void ClientState::give_up_for_a_while(const Error& reason) {
   abandon(to_string(reason));
-  ask_later(pause_after(failures++));
+  if (is_of_fleet())
+    ask_for_work();
+  else
+    ask_later(pause_after(failures++));
 }
 
-local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,
-                                         ClientOptions options, std::size_t index,
-                                         std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
-                                         std::uint64_t seed) {
-  self->state.options = std::move(options);
-  self->state.index = index;
-  self->state.id = "client-" + std::to_string(index);
-  self->state.layout_of = std::move(layout_of);
-  self->state.chaos = std::move(chaos);
-  self->state.random.emplace(stream_seed(seed, "reconnect", index));
+namespace {
+
+local_client_actor::behavior_type behavior_of(local_client_actor::stateful_pointer<ClientState> self) {
   end_with_reason_on_exception(self);
   self->set_down_handler([self](const caf::down_msg& down) {
     auto& state = self->state;
@@ -266,6 +317,8 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
           state.deliver();
       },
       [self](receipt_atom, std::uint64_t delivery) { self->state.on_no_receipt_yet(delivery); },
+      [self](begin_atom, const ErrandPtr& errand) { self->state.begin_errand(*errand); },
+      [self](caf::ok_atom, TaskId task) { self->state.on_desk_time(task); },
       [self](turn_atom, const PassagePtr& passage) { self->state.on_turn(passage); },
       [self](nudge_atom) { self->state.on_nudge(); },
       [self](nudge_atom, std::uint64_t question) {
@@ -280,13 +333,41 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
         if (state.work == ClientState::Work::delivering && state.committed) return;
         spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options.name, task, reason);
         state.lose_task();
-        if (state.connection == ClientState::Connection::connected && state.ready) state.ask_for_work();
+        const auto can_ask = state.ready || state.is_of_fleet();
+        if (state.connection == ClientState::Connection::connected && can_ask) state.ask_for_work();
       },
       [self](finish_atom, const std::string& reason) { self->state.finish(reason); },
       [self](status_atom) { return std::make_shared<const ClientTally>(self->state.tally); },
       [self](caf::connect_atom) { self->state.connect(); },
       [self](wire_atom, const PeersPtr& peers) { self->state.on_wire(peers); },
   };
+}
+
+}  // namespace
+
+local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,
+                                         ClientOptions options, std::size_t index,
+                                         std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
+                                         std::uint64_t seed) {
+  self->state.options = std::move(options);
+  self->state.index = index;
+  self->state.id = "client-" + std::to_string(index);
+  self->state.layout_of = std::move(layout_of);
+  self->state.chaos = std::move(chaos);
+  self->state.random.emplace(stream_seed(seed, "reconnect", index));
+  return behavior_of(self);
+}
+
+local_client_actor::behavior_type fleet_client(local_client_actor::stateful_pointer<ClientState> self,
+                                               ClientOptions options, ClientId client,
+                                               std::shared_ptr<TrainingDesk> desk, ChaosPtr chaos) {
+  self->state.options = std::move(options);
+  self->state.index = client;
+  self->state.id = "client-" + std::to_string(client);
+  self->state.chaos = std::move(chaos);
+  self->state.desk = std::move(desk);
+  self->state.random.emplace(stream_seed(client, "fleet"));
+  return behavior_of(self);
 }
 
 }  // namespace fl

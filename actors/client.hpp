@@ -24,6 +24,7 @@
 #include "actors/chaos.hpp"
 #include "actors/options.hpp"
 #include "actors/shared_link.hpp"
+#include "actors/training_desk.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -64,12 +65,14 @@ struct ClientState {
   std::optional<ModelReceiver> receiver;
   std::optional<std::uint64_t> requested;  ///< bytes of the model asked for, while it is downloaded
   std::deque<PassagePtr> downloading;      ///< chunks on their way; a session answers in order
+  std::shared_ptr<TrainingDesk> desk;      ///< of a client of a fleet, instead of a trainer
   TrainedUpdatePtr update;                 ///< finished, not yet acknowledged
   bool committed = false;        ///< the server has all of it and decides: only its receipt says how
   std::uint64_t deliveries = 0;  ///< counts attempts to deliver, so that only the newest is answered
   std::optional<std::uint64_t> upload_offset;  ///< bytes of it sent, while it is uploaded
   std::deque<PassagePtr> uploading;            ///< chunks on their way; a session answers in order
   std::uint32_t failures = 0;                  ///< tasks that could not be done, one after the other
+  bool drops_out = false;                      ///< of the task at the desk
   bool nudged = false;                         ///< while asking
   ClientTally tally;
 
@@ -113,6 +116,11 @@ struct ClientState {
   void on_fetched();
   void on_fetch_failed(const Error& reason);
   void train();
+  void train_at_desk();
+  void drop_out();
+  void on_desk_time(TaskId of_task);
+  void begin_errand(const Errand& errand);
+  bool is_of_fleet() const { return desk != nullptr; }
   void on_trained(const TrainedUpdatePtr& trained);
   void deliver();
   void send_more();
@@ -143,5 +151,10 @@ local_client_actor::behavior_type client(local_client_actor::stateful_pointer<Cl
                                          ClientOptions options, std::size_t index,
                                          std::function<LayoutPtr()> layout_of, ChaosPtr chaos,
                                          std::uint64_t seed);
+
+/// A client of a fleet: it does one errand (begin_atom) at the desk, and ends.
+local_client_actor::behavior_type fleet_client(local_client_actor::stateful_pointer<ClientState> self,
+                                               ClientOptions options, ClientId client,
+                                               std::shared_ptr<TrainingDesk> desk, ChaosPtr chaos);
 
 }  // namespace fl

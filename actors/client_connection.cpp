@@ -223,6 +223,10 @@ void ClientState::on_connected() {
 
 void ClientState::disconnect(const Error& reason) {
   if (connection == Connection::finished || connection == Connection::disconnected) return;
+  if (is_of_fleet()) {
+    self->quit(to_caf(reason));
+    return;
+  }
   const auto was_connected = connection == Connection::connected;
   const auto now = self->clock().now();
   if (!down_since) down_since = now;

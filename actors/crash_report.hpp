@@ -9,16 +9,22 @@
 
 namespace fl {
 
+/// What an exception says; empty for none.
+inline std::string text_of(const std::exception_ptr& error) {
+  if (!error) return {};
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return exception.what();
+  } catch (...) {
+    return "an exception that is not a std::exception";
+  }
+}
+
 template <class Self>
 void end_with_reason_on_exception(Self* self) {
   self->set_exception_handler([](std::exception_ptr& pointer) -> caf::error {
-    try {
-      std::rethrow_exception(pointer);
-    } catch (const std::exception& exception) {
-      return to_caf({ec::internal, exception.what()});
-    } catch (...) {
-      return to_caf({ec::internal, "an exception that is not a std::exception"});
-    }
+    return to_caf({ec::internal, text_of(pointer)});
   });
 }
 

@@ -17,21 +17,10 @@ constexpr std::size_t kOpenVersions = 8;
 /// How long the clients may take to evaluate the last version.
 constexpr auto kLastAnswers = std::chrono::seconds(120);
 
-std::string text_of(const std::exception_ptr& error) {
-  if (!error) return {};
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& exception) {
-    return exception.what();
-  } catch (...) {
-    return "unknown";
-  }
-}
-
 }  // namespace
 
 EvaluatorState::~EvaluatorState() {
-  if (job) means.pool->cancel(job_id);
+  if (job) cancel_job();
 }
 
 bool EvaluatorState::due(Version version) const {
@@ -44,7 +33,7 @@ void EvaluatorState::consider(const PublicationPtr& publication) {
     open.erase(open.upper_bound(version), open.end());
     if (waiting && waiting->model->version() > version) waiting = nullptr;
     if (running && running->model->version() > version) {
-      means.pool->cancel(job_id);
+      cancel_job();
       running = nullptr;
       job = nullptr;
       if (auto next = std::exchange(waiting, nullptr)) start(next);
@@ -88,6 +77,12 @@ void EvaluatorState::start(const PublicationPtr& publication) {
   }
   running = publication;
   job = std::move(*begun);
+  if (means.ahead) {
+    // Of the same moment, but after all that the version sets going, so that training does not wait for this.
+    job_id = means.ahead->submit(job, self->clock().now());
+    self->delayed_send(self, caf::timespan(1), caf::tick_atom_v, version, std::string());
+    return;
+  }
   job_id = means.pool->submit(
       job,
       [handle = caf::actor_cast<evaluator_actor>(self), version](std::exception_ptr error) {
@@ -96,8 +91,16 @@ void EvaluatorState::start(const PublicationPtr& publication) {
       Priority::high);
 }
 
-void EvaluatorState::on_job_end(Version version, const std::string& error) {
+void EvaluatorState::cancel_job() {
+  if (means.ahead)
+    means.ahead->cancel(job_id);
+  else
+    means.pool->cancel(job_id);
+}
+
+void EvaluatorState::on_job_end(Version version, const std::string& failure) {
   if (!running || running->model->version() != version) return;
+  const auto error = means.ahead ? text_of(means.ahead->finish(job_id)) : failure;
   auto evaluation = job->report();
   evaluation.version = version;
   running = nullptr;

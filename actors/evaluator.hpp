@@ -9,6 +9,7 @@
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
 #include "actors/options.hpp"
+#include "learning/ahead_pool.hpp"
 #include "learning/worker_pool.hpp"
 
 namespace fl {
@@ -18,6 +19,8 @@ struct EvaluationMeans {
   TrainerPtr trainer;
   std::shared_ptr<const DataView> data;  ///< held out on the server; null or empty: nothing can be evaluated
   std::shared_ptr<WorkerPool> pool;
+  std::shared_ptr<AheadPool> ahead =
+      nullptr;  ///< on a simulated clock, instead of `pool`: takes no time of it
 };
 
 struct EvaluatorState {
@@ -58,6 +61,7 @@ struct EvaluatorState {
   bool due(Version version) const;
   void consider(const PublicationPtr& publication);
   void start(const PublicationPtr& publication);
+  void cancel_job();
   void on_job_end(Version version, const std::string& error);
   void on_answer(const Evaluation& evaluation, ClientId client);
   void close_answers(Version version);

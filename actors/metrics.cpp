@@ -30,6 +30,24 @@ double MetricsState::elapsed_s() const {
   return seconds_before + (begun ? Seconds(now() - *begun).count() : 0);
 }
 
+/// The same on the wall's clock.
+double MetricsState::wall_s() const {
+  if (!options.virtual_time) return elapsed_s();
+  if (stopped_at_s) return stopped_at_wall_s;
+  return wall_before + (begun ? Seconds(std::chrono::steady_clock::now() - begun_wall).count() : 0);
+}
+
+void MetricsState::count_time(RunTotals& counts) const {
+  counts.wall_seconds = wall_s();
+  if (options.virtual_time) counts.virtual_seconds = elapsed_s();
+}
+
+void MetricsState::stop_clock() {
+  if (stopped_at_s) return;
+  stopped_at_wall_s = wall_s();
+  stopped_at_s = elapsed_s();
+}
+
 void MetricsState::restore(Version version) {
   auto restored = storage->roll_back(version);
   if (!restored) {
@@ -38,7 +56,10 @@ void MetricsState::restore(Version version) {
   }
   // Restarts happened and time passed, even where the model went back.
   *options.restarts = std::max(*options.restarts, restored->restarts);
-  if (!begun) seconds_before = restored->wall_seconds;
+  if (!begun) {
+    wall_before = restored->wall_seconds;
+    seconds_before = options.virtual_time ? restored->virtual_seconds : wall_before;
+  }
   totals = std::move(*restored);
   totals.restarts = *options.restarts;
   pending.clear();
@@ -72,9 +93,10 @@ void MetricsState::on_update(const UpdateRecord& update) {
 void MetricsState::on_version(VersionRecord version) {
   chaos->strike_at("metrics", "version", version.version);
   totals.updates_accepted = version.totals.updates_accepted;
-  totals.wall_seconds = elapsed_s();
+  count_time(totals);
   version.totals = totals;
-  version.time_s = elapsed_s();
+  version.time_s = wall_s();
+  if (options.virtual_time) version.virtual_s = elapsed_s();
   newest = version;
   unsaved.push_back(version);
   save_versions();
@@ -187,12 +209,12 @@ RunStatus MetricsState::status() const {
 }
 
 VersionRecord MetricsState::last_record() {
-  if (!stopped_at_s) stopped_at_s = elapsed_s();
+  stop_clock();
   stopped = true;
   for (auto& entry : pending) entry.resolved = true;
   save_versions();
   write_lines();
-  totals.wall_seconds = elapsed_s();
+  count_time(totals);
   auto record = newest;
   record.totals = totals;
   if (evaluation && evaluation->version == newest.version) {
@@ -235,13 +257,16 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
         self->state.totals.restarts = ++*self->state.options.restarts;
       },
       [self](begin_atom) {
-        if (!self->state.begun) self->state.begun = self->state.now();
+        if (!self->state.begun) {
+          self->state.begun = self->state.now();
+          self->state.begun_wall = std::chrono::steady_clock::now();
+        }
         self->state.phase = "training";
       },
       [self](status_atom, const std::string& phase) {
         auto& state = self->state;
         state.phase = phase;
-        if (!state.stopped_at_s) state.stopped_at_s = state.elapsed_s();
+        state.stop_clock();
       },
       [self](status_atom) { return self->state.status(); },
       [self](stop_atom) { return std::make_shared<const VersionRecord>(self->state.last_record()); },

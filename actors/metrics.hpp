@@ -15,7 +15,8 @@ namespace fl {
 
 struct MetricsOptions {
   GoalOptions goals;
-  std::string strategy;  ///< for the status
+  std::string strategy;       ///< for the status
+  bool virtual_time = false;  ///< the actors' clock is simulated: wall time is counted beside it
   /// Restarts so far, outside the actor: its own crash is no reason to forget them.
   std::shared_ptr<std::uint64_t> restarts = std::make_shared<std::uint64_t>(0);
 };
@@ -36,10 +37,13 @@ struct MetricsState {
   RunStoragePtr storage;
   ChaosPtr chaos;
 
-  RunTotals totals;                     ///< of the whole run
-  double seconds_before = 0;            ///< wall seconds of earlier lives
-  std::optional<TimePoint> begun;       ///< first lease of this life
-  std::optional<double> stopped_at_s;   ///< the clock stands still from here
+  RunTotals totals;                    ///< of the whole run
+  double seconds_before = 0;           ///< of the run's time, in earlier lives
+  double wall_before = 0;              ///< the same on the wall's clock; differs when time is simulated
+  std::optional<TimePoint> begun;      ///< first lease of this life
+  TimePoint begun_wall;                ///< the same on the wall's clock
+  std::optional<double> stopped_at_s;  ///< the clock stands still from here
+  double stopped_at_wall_s = 0;
   bool stopped = false;                 ///< no more versions will come
   std::deque<Pending> pending;          ///< rising versions
   std::deque<VersionRecord> unsaved;    ///< rising versions that the store had no room for
@@ -60,6 +64,9 @@ struct MetricsState {
 
   TimePoint now() const { return self->clock().now(); }
   double elapsed_s() const;
+  double wall_s() const;
+  void count_time(RunTotals& counts) const;
+  void stop_clock();
   void restore(Version version);
   void on_update(const UpdateRecord& update);
   void on_version(VersionRecord version);

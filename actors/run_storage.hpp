@@ -46,6 +46,7 @@ struct RunTotals {
   std::uint64_t bytes_down = 0;
   std::uint64_t restarts = 0;
   double wall_seconds = 0;
+  double virtual_seconds = 0;  ///< on the simulated clock, where there is one
 };
 
 /// One version, as a line of metrics.jsonl.

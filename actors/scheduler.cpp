@@ -18,11 +18,14 @@ void SchedulerState::carry_out() {
   const auto effects = book.take_effects();
   for (const auto& lost : effects.voided) {
     // Of a client that loses one task after the other, some lines say it.
-    const auto news = !book.finished() && !lost.superseded;
+    const auto in_fleet = fleet_ready.contains(lost.client);
+    const auto news = !book.finished() && !lost.superseded && !in_fleet;
     if (const auto others = news ? losses[lost.client].next(now()) : std::nullopt)
       spdlog::info("task {} of client {} is lost: {}{}", lost.task, lost.client, lost.reason, *others);
     if (const auto session = sessions.find(lost.client); session != sessions.end())
       self->send(session->second, revoke_atom_v, lost.task, lost.reason);
+    else if (in_fleet)
+      self->send(fleet, revoke_atom_v, lost.client, lost.task, lost.reason);
     if (lost.was_cohort) self->send(peers->aggregator, lost_atom_v, lost.work);
   }
   if (effects.live) {
@@ -33,9 +36,16 @@ void SchedulerState::carry_out() {
   if (memory.open_leases)
     for (const auto& task : effects.given) self->send(peers->checkpointer, lease_atom_v, task);
   if (effects.first_lease) self->send(peers->metrics, begin_atom_v);
+  auto willing = std::vector<ClientId>();
   for (const auto client : effects.nudge)
     if (const auto session = sessions.find(client); session != sessions.end())
       self->send(session->second, nudge_atom_v);
+    else
+      willing.push_back(client);
+  if (!willing.empty()) {
+    offer(std::move(willing));
+    return;  // which came here again
+  }
 
   auto roster = book.roster(now());
   roster.waited_s = 0;  // metrics counts the time itself; only changes are news
@@ -49,6 +59,33 @@ void SchedulerState::carry_out() {
                                std::chrono::milliseconds(0));
     self->delayed_send(self, wait + std::chrono::milliseconds(1), caf::tick_atom_v);
   }
+}
+
+void SchedulerState::attend(const Attendance& attendance) {
+  auto came = std::vector<ClientId>();
+  for (const auto& arrival : attendance.came) {
+    fleet_ready[arrival.client] = arrival.ready;
+    book.join(arrival.client, arrival.lease, now(), true);
+    if (!arrival.lease) came.push_back(arrival.client);
+  }
+  for (const auto client : attendance.went) book.leave(client, now());
+  offer(std::move(came));
+  for (const auto client : attendance.went) fleet_ready.erase(client);
+}
+
+void SchedulerState::offer(std::vector<ClientId> clients) {
+  auto leases = std::vector<LeasePtr>();
+  for (const auto client : clients) {
+    const auto ready = fleet_ready.find(client);
+    if (ready == fleet_ready.end()) continue;
+    auto lease = book.lease(client, ready->second, now());
+    if (lease->assignment.kind != Assignment::Kind::task) continue;
+    chaos->strike_next("scheduler", "lease");
+    leases.push_back(std::move(lease));
+  }
+  if (!leases.empty())
+    self->send(fleet, lease_atom_v, std::make_shared<const std::vector<LeasePtr>>(std::move(leases)));
+  carry_out();
 }
 
 void SchedulerState::on_down(const caf::down_msg& down) {
@@ -78,6 +115,10 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         state.sessions[client] = caf::actor_cast<local_session_actor>(session);
         state.book.join(client, lease, state.now());
         state.carry_out();
+      },
+      [self](join_atom, const AttendancePtr& attendance, const caf::actor& fleet) {
+        self->state.fleet = caf::actor_cast<fleet_actor>(fleet);
+        self->state.attend(*attendance);
       },
       [self](lease_atom, ClientId client, const Ready& ready) {
         auto& state = self->state;
@@ -118,6 +159,14 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
             self->send(session, nudge_atom_v);
           else
             self->send(session, finish_atom_v, reason);
+        }
+        if (state.fleet && last) {
+          auto all = std::vector<ClientId>();
+          for (const auto& [client, ready] : state.fleet_ready) all.push_back(client);
+          std::ranges::sort(all);
+          state.offer(std::move(all));
+        } else if (state.fleet) {
+          self->send(state.fleet, finish_atom_v, reason);
         }
         return answers;
       },

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <unordered_map>
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
@@ -24,6 +25,8 @@ struct SchedulerState {
   std::map<ClientId, LogLimit> losses;  ///< of lost tasks
   PeersPtr peers;
   std::map<ClientId, local_session_actor> sessions;
+  fleet_actor fleet;                                ///< of a simulation in virtual time
+  std::unordered_map<ClientId, Ready> fleet_ready;  ///< what its clients have, while they are there
   SchedulerMemory memory;
   ChaosPtr chaos;
   std::optional<Roster> last_roster;
@@ -33,6 +36,9 @@ struct SchedulerState {
 
   LeaseBook::TimePoint now() const;
   void on_down(const caf::down_msg& down);
+  void attend(const Attendance& attendance);
+  /// Leases for clients of the fleet that there is work for; they are sent together.
+  void offer(std::vector<ClientId> clients);
   /// Sends what the book wants others to know, and sets the next timer.
   void carry_out();
 };

@@ -189,7 +189,7 @@ void SessionState::on_wire(const PeersPtr& handles) {
   const auto new_scheduler = handles->scheduler != peers->scheduler;
   const auto new_aggregator = handles->aggregator != peers->aggregator;
   peers = handles;
-  if (new_scheduler) {
+  if (new_scheduler && !one_lease) {
     self->send(peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), lease);
     if (assignment.pending()) ask_scheduler();
   }
@@ -219,7 +219,7 @@ void SessionState::on_lease(const LeasePtr& given) {
       offers = 0;
       fetched_bytes = 0;
     }
-    if (auto ok = given->model ? prepare_download(answer.task, *given) : Result<void>(); !ok) {
+    if (auto ok = given->model ? prepare(answer.task, *given) : Result<void>(); !ok) {
       assignment.deliver(to_caf({ec::unavailable, ok.error().text}));
       return;
     }
@@ -229,14 +229,21 @@ void SessionState::on_lease(const LeasePtr& given) {
   if (lease && lease->model && !download.blob) on_fetched();
 }
 
-/// What this client has to fetch of the task's model, given what it said it holds.
-Result<void> SessionState::prepare_download(Task& task, const Lease& given) {
-  auto prepared = options.downloads->get(given.model, ready->held, ready->held_hash);
+Result<Download> prepare_download(Downloads& downloads, const PublishedModelPtr& model, Version held,
+                                  std::uint64_t held_hash, Task& task) {
+  auto prepared = downloads.get(model, held, held_hash);
+  if (!prepared) return prepared;
+  task.base_hash = prepared->values_hash;
+  task.model_bytes = prepared->size();
+  task.model_hash = 0;
+  return prepared;
+}
+
+/// Given what this client said it holds.
+Result<void> SessionState::prepare(Task& task, const Lease& given) {
+  auto prepared = prepare_download(*options.downloads, given.model, ready->held, ready->held_hash, task);
   if (!prepared) return tl::unexpected(prepared.error());
   download = std::move(*prepared);
-  task.base_hash = download.values_hash;
-  task.model_bytes = download.size();
-  task.model_hash = 0;
   // Clients of the same process share the model and need no hash of what would travel.
   if (handle->node() != self->node())
     task.model_hash = download.blob == given.model ? given.model->hash().value_or(0) : download.hash;
@@ -269,6 +276,7 @@ void SessionState::give_up(TaskId task, const std::string& reason) {
   lease = nullptr;
   drop_upload();
   self->send(peers->scheduler, lost_atom_v, client, task, reason);
+  end_with_lease();
 }
 
 Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32_t length) {
@@ -467,6 +475,11 @@ void SessionState::decide(const Receipt& decision) {
       log_refusal("the update for task " + std::to_string(decision.task), error);
   }
   if (receipt.pending()) receipt.deliver(told);
+  end_with_lease();
+}
+
+void SessionState::end_with_lease() {
+  if (one_lease && !lease && !receipt.pending() && !submitting) self->quit();
 }
 
 /// The update is not refused for good, but somebody should look at the disk.
@@ -497,24 +510,9 @@ caf::result<T> answer(Result<T> result) {
   return std::move(*result);
 }
 
-}  // namespace
-
-local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
-                                           SessionOptions options, ClientId client, std::string client_name,
-                                           client_actor handle, caf::actor gateway, PeersPtr peers) {
-  self->state.options = std::move(options);
-  self->state.client = client;
-  self->state.client_name = std::move(client_name);
-  self->state.handle = handle;
-  self->state.peers = std::move(peers);
-  self->state.flood = FloodGuard(self->state.options.conduct.max_requests_per_second);
+local_session_actor::behavior_type behavior_of(local_session_actor::stateful_pointer<SessionState> self) {
   self->set_default_handler(caf::drop);  // what is no message of the protocol leaves no line in the log
   end_with_reason_on_exception(self);
-  self->monitor(handle);
-  self->monitor(gateway);
-  self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
-  self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self),
-             LeasePtr());
   return {
       [self](const Ready& ready) -> caf::result<Assignment> {
         auto& state = self->state;
@@ -578,12 +576,48 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
           state.drop_upload();
         }
         self->send(state.handle, revoke_atom_v, task, reason);
+        state.end_with_lease();
       },
       [self](finish_atom, const std::string& reason) {
         self->send(self->state.handle, finish_atom_v, reason);
       },
       [self](wire_atom, const PeersPtr& handles) { self->state.on_wire(handles); },
   };
+}
+
+}  // namespace
+
+local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
+                                           SessionOptions options, ClientId client, std::string client_name,
+                                           client_actor handle, caf::actor gateway, PeersPtr peers) {
+  self->state.options = std::move(options);
+  self->state.client = client;
+  self->state.client_name = std::move(client_name);
+  self->state.handle = handle;
+  self->state.peers = std::move(peers);
+  self->state.flood = FloodGuard(self->state.options.conduct.max_requests_per_second);
+  self->monitor(handle);
+  self->monitor(gateway);
+  self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
+  self->send(self->state.peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self),
+             LeasePtr());
+  return behavior_of(self);
+}
+
+local_session_actor::behavior_type fleet_session(local_session_actor::stateful_pointer<SessionState> self,
+                                                 SessionOptions options, FleetMember member, PeersPtr peers) {
+  auto& state = self->state;
+  state.options = std::move(options);
+  state.client = member.client;
+  state.client_name = std::move(member.name);
+  state.handle = member.handle;
+  state.peers = std::move(peers);
+  state.lease = std::move(member.lease);
+  state.ready.emplace();
+  state.ready->samples = member.samples;
+  state.ready->validation_samples = member.validation_samples;
+  state.one_lease = true;
+  return behavior_of(self);
 }
 
 }  // namespace fl

@@ -84,6 +84,7 @@ struct SessionState {
   caf::typed_response_promise<Receipt> receipt;
   FloodGuard flood{0};
   LogLimit refusals;
+  bool one_lease = false;  ///< of a client of a fleet: ends with its lease
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
 
@@ -96,7 +97,7 @@ struct SessionState {
   void on_lease(const LeasePtr& given);
   Result<void> check_lease(TaskId task) const;
   Result<PublishedModelPtr> model_of(TaskId task);
-  Result<void> prepare_download(Task& task, const Lease& given);
+  Result<void> prepare(Task& task, const Lease& given);
   void on_fetched();
   void give_up(TaskId task, const std::string& reason);
   Result<void> check_offer(const UploadOffer& offer);
@@ -111,10 +112,30 @@ struct SessionState {
   void decide(const Receipt& decision);
   void tell_no_room(TaskId task);
   void refuse(TaskId task, const Error& error);
+  void end_with_lease();
 };
 
 local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
                                            SessionOptions options, ClientId client, std::string client_name,
                                            client_actor handle, caf::actor gateway, PeersPtr peers);
+
+/// What a fleet knows of a client that it gives a session.
+struct FleetMember {
+  ClientId client = 0;
+  std::string name;
+  client_actor handle;
+  LeasePtr lease;  ///< its model has been handed on
+  std::uint64_t samples = 0;
+  std::uint64_t validation_samples = 0;
+};
+
+/// A session for one lease, which it ends with.
+local_session_actor::behavior_type fleet_session(local_session_actor::stateful_pointer<SessionState> self,
+                                                 SessionOptions options, FleetMember member, PeersPtr peers);
+
+/// What a client that holds a version (`held_hash` 0: none) has to fetch of a task's model; the task says so
+/// then. Fails when the model cannot be read.
+Result<Download> prepare_download(Downloads& downloads, const PublishedModelPtr& model, Version held,
+                                  std::uint64_t held_hash, Task& task);
 
 }  // namespace fl

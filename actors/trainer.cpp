@@ -20,16 +20,7 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
                     "the same kind of data");
   welcome = terms;
   means = std::move(*loaded);
-  auto ready = Ready();
-  // The echo trainer needs no data, and counts as one sample.
-  ready.samples = means->data ? means->data->size() : 1;
-  ready.validation_samples = means->validation ? means->validation->size() : 0;
-  if (means->data && means->data->dataset) ready.label_histogram = means->data->label_histogram();
-  if (means->fingerprint != 0)
-    ready.data_fingerprint = means->fingerprint;
-  else if (means->data && means->data->dataset)
-    ready.data_fingerprint = means->data->fingerprint();
-  return ready;
+  return ready_of(*means);
 }
 
 caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& task, const ParametersPtr& base,
@@ -50,15 +41,7 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
   current = Current{task, std::move(*run), 0, self->clock().now(), promise};
   current->job = options.pool->submit(
       current->run, [handle = caf::actor_cast<trainer_actor>(self), id = task.id](std::exception_ptr error) {
-        auto text = std::string();
-        try {
-          if (error) std::rethrow_exception(error);
-        } catch (const std::exception& exception) {
-          text = exception.what();
-        } catch (...) {
-          text = "unknown";
-        }
-        caf::anon_send(handle, caf::tick_atom_v, id, text);
+        caf::anon_send(handle, caf::tick_atom_v, id, text_of(error));
       });
   return promise;
 }

@@ -6,6 +6,19 @@
 
 namespace fl {
 
+Ready ready_of(const TrainingMeans& means) {
+  auto ready = Ready();
+  // The echo trainer needs no data, and counts as one sample.
+  ready.samples = means.data ? means.data->size() : 1;
+  ready.validation_samples = means.validation ? means.validation->size() : 0;
+  if (means.data && means.data->dataset) ready.label_histogram = means.data->label_histogram();
+  if (means.fingerprint != 0)
+    ready.data_fingerprint = means.fingerprint;
+  else if (means.data && means.data->dataset)
+    ready.data_fingerprint = means.data->fingerprint();
+  return ready;
+}
+
 Result<std::shared_ptr<TrainingRun>> TrainingRun::begin(const TrainingMeans& means, const Task& task,
                                                         ParametersPtr base, ResidualPtr residual,
                                                         const TrainingTerms& terms) {
@@ -53,7 +66,7 @@ void TrainingRun::encode() {
     info.samples = report.samples;
     info.steps = report.steps;
     info.train_loss = report.train_loss;
-    info.train_seconds = report.compute_seconds;
+    info.train_seconds = terms_.simulated_seconds.value_or(report.compute_seconds);
   }
   result_ = encoded(info);
   training_.reset();

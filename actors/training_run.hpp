@@ -17,9 +17,13 @@ struct TrainingMeans {
 
 /// What the welcome says of every task.
 struct TrainingTerms {
-  std::uint64_t seed = 0;    ///< of the run
-  bool whole_model = false;  ///< updates are the model itself (FedAsync)
+  std::uint64_t seed = 0;                        ///< of the run
+  bool whole_model = false;                      ///< updates are the model itself (FedAsync)
+  std::optional<double> simulated_seconds = {};  ///< what the training says it took; none: what it took
 };
+
+/// What a client with these means says of itself.
+Ready ready_of(const TrainingMeans& means);
 
 class TrainingRun final : public Job {
  public:

@@ -3,6 +3,7 @@
 // threads share many jobs evenly (learning/worker_pool.hpp).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -83,6 +84,12 @@ class Trainer {
 };
 
 using TrainerPtr = std::shared_ptr<const Trainer>;
+
+/// Samples that a training goes through, repeats included, for a client that has `samples`.
+inline std::uint64_t samples_processed(const TrainingSettings& settings, std::size_t samples) {
+  if (settings.steps == 0) return std::uint64_t{settings.epochs} * samples;
+  return std::uint64_t{settings.steps} * std::min<std::uint64_t>(settings.batch_size, samples);
+}
 
 /// What a client decides about its own training (`train.*` that does not travel), and the model's name.
 struct TrainerOptions {

@@ -21,11 +21,20 @@ constexpr std::size_t kMaxThroughput = 50;
 
 }  // namespace
 
-NodeSystemConfig::NodeSystemConfig(const NetOptions& net, bool networked) {
+NodeSystemConfig::NodeSystemConfig() {
   add_message_types<caf::id_block::fl_messages>();
   add_error_category(kErrorCategory, [](std::uint8_t code, caf::atom_value, const caf::message& context) {
     return to_string(from_caf(caf::error(code, kErrorCategory, context)));
   });
+}
+
+NodeSystemConfig NodeSystemConfig::virtual_time() {
+  auto config = NodeSystemConfig();
+  config.set("scheduler.policy", caf::atom("testing"));
+  return config;
+}
+
+NodeSystemConfig::NodeSystemConfig(const NetOptions& net, bool networked) : NodeSystemConfig() {
   set("scheduler.policy", caf::atom("sharing"));
   set("scheduler.max-throughput", kMaxThroughput);
   set("scheduler.max-threads", std::max<std::size_t>(kMinThreads, std::thread::hardware_concurrency()));

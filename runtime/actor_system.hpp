@@ -12,6 +12,12 @@ class NodeSystemConfig : public caf::actor_system_config {
  public:
   /// `networked`: with the middleman, and with TLS where net.tls.* say so.
   NodeSystemConfig(const NetOptions& net, bool networked);
+
+  /// Of a simulation whose time runtime/virtual_clock.hpp turns.
+  static NodeSystemConfig virtual_time();
+
+ private:
+  NodeSystemConfig();
 };
 
 /// Takes away what would let a peer spawn actors or read settings here. To be called right after the start.

@@ -51,6 +51,7 @@ void evaluate_last(const ServerSetup& setup, NodeInbox& inbox, const Publication
 
 void say_farewell(NodeInbox& inbox, const std::string& reason) {
   (void)inbox.ask<std::uint32_t>(&Peers::scheduler, kClosingTimeout, finish_atom_v, reason, PublicationPtr());
+  if (inbox.clock() != nullptr) return;  // a fleet stays where it is
   const auto until = std::chrono::steady_clock::now() + kClientsFarewell;
   while (std::chrono::steady_clock::now() < until) {
     const auto status = inbox.ask<RunStatus>(&Peers::metrics, kClosingTimeout, status_atom_v);
@@ -130,6 +131,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
     summary.final_accuracy = (*record)->eval_accuracy;
     summary.final_loss = (*record)->eval_loss;
     summary.wall_seconds = totals.wall_seconds;
+    if (inbox.clock() != nullptr) summary.virtual_seconds = totals.virtual_seconds;
     summary.bytes_up = totals.bytes_up;
     summary.bytes_down = totals.bytes_down;
     summary.restarts = totals.restarts;

@@ -31,13 +31,24 @@ struct DataPart {
   std::uint32_t count = 1;
 };
 
-/// Who takes part, and how fast they are.
+/// Who takes part, and what their devices are like; see client_profiles.hpp.
 struct ClientsOptions {
   std::uint32_t count = 3;
-  std::string speed = "uniform";   ///< "uniform" | "lognormal" | "list"; see client_speeds.hpp
+  std::string speed = "uniform";   ///< "uniform" | "lognormal" | "pareto" | "list"
   std::vector<double> speed_list;  ///< for "list": one a client, > 0
   double speed_sigma = 1;          ///< for "lognormal": standard deviation of the logarithm, ≥ 0
-  double dropout = 0;              ///< probability that a client gives a task up, in [0, 1)
+  double speed_pareto = 1.5;       ///< for "pareto": the shape, > 0: smaller is more uneven
+  double up_mbit_s = 0;            ///< 0: no limit
+  double down_mbit_s = 0;
+  double network_sigma = 0;  ///< standard deviation of the logarithm of both, ≥ 0
+  double latency_ms = 0;
+  std::string availability = "always";  ///< "always" | "diurnal"
+  double online_share = 0.5;            ///< of the day, for "diurnal", in (0, 1]
+  double day_s = 86'400;
+  double join_spread_s = 0;       ///< each comes at a time drawn from [0, this)
+  std::filesystem::path trace;    ///< CSV; empty: none
+  double dropout = 0;             ///< probability that a client gives a task up, in [0, 1)
+  double sample_seconds = 0.001;  ///< on the virtual clock, that a client of speed 1 computes for a sample
 };
 
 /// How a run is kept.
@@ -73,8 +84,8 @@ struct NetOptions {
 };
 
 struct SimulateOptions {
-  std::string clock = "real";
-  std::uint32_t workers = 0;  ///< threads that train; 0: one a core
+  std::string clock = "real";  ///< "real" | "virtual"
+  std::uint32_t workers = 0;   ///< threads that train; 0: one a core
 };
 
 /// The settings of one node, resolved: no value is left open.

@@ -114,10 +114,11 @@ std::vector<ConfigKey> process_keys() {
                 "so that it outlives a crash of the client. auto: where the server keeps what it "
                 "acknowledges."),
       key("simulate.clock", FL_CONFIG_MEMBER(simulate.clock))
-          .one_of({"real", "virtual"}, {"virtual"})
+          .one_of({"real", "virtual"})
           .says("real: clients take the time that they take, and slower ones wait. virtual: time is "
-                "simulated, so that slow "
-                "clients cost nothing."),
+                "simulated, event by event, while the training runs ahead, so that slow clients cost "
+                "nothing, and "
+                "the same seed gives the same bytes with every strategy and any number of workers."),
       key("simulate.workers", FL_CONFIG_MEMBER(simulate.workers))
           .in(between(0, 4096))
           .says("Threads that train. 0: one for each core."),

@@ -123,11 +123,11 @@ std::vector<ConfigKey> client_keys() {
           .says("Clients that must be there before the first task is given. 0: all with the synchronous "
                 "strategy, else 1."),
       key("clients.speed", FL_CONFIG_MEMBER(clients.speed))
-          .one_of({"uniform", "lognormal", "list"})
-          .says(
-              "How the speeds of simulated clients differ. uniform: all alike. lognormal: random, as "
-              "clients.speed_sigma "
-              "says, the fastest at 1. list: as clients.speed_list says; giving that list alone is enough."),
+          .one_of({"uniform", "lognormal", "pareto", "list"})
+          .says("How the speeds of simulated clients differ. uniform: all alike. lognormal: random, as "
+                "clients.speed_sigma "
+                "says, the fastest at 1. pareto: a few are very slow, as clients.speed_pareto says. list: as "
+                "clients.speed_list says; giving that list alone is enough."),
       key("clients.speed_list", FL_CONFIG_MEMBER(clients.speed_list))
           .in(above(0))
           .says("One number a client that multiplies the time of its tasks: with [1, 1, 10] the third takes "
@@ -138,6 +138,49 @@ std::vector<ConfigKey> client_keys() {
           .says("Standard deviation of the logarithm of lognormal speeds: with 1, two clients of three are "
                 "within a factor of "
                 "2.7 of the middle one."),
+      key("clients.speed_pareto", FL_CONFIG_MEMBER(clients.speed_pareto))
+          .in(above(0))
+          .says("Shape of pareto speeds: with 1.5, one client of 32 takes over ten times as long as the "
+                "fastest."),
+      key("clients.up_mbit_s", FL_CONFIG_MEMBER(clients.up_mbit_s))
+          .in(at_least(0))
+          .says("Megabits a second that a client uploads with, on the virtual clock. 0: no limit."),
+      key("clients.down_mbit_s", FL_CONFIG_MEMBER(clients.down_mbit_s))
+          .in(at_least(0))
+          .says("The same for downloads."),
+      key("clients.network_sigma", FL_CONFIG_MEMBER(clients.network_sigma))
+          .in(between(0, 5))
+          .says("Standard deviation of the logarithm of both rates, over the clients."),
+      key("clients.latency_ms", FL_CONFIG_MEMBER(clients.latency_ms))
+          .in(at_least(0))
+          .says("Milliseconds before each transfer begins, on the virtual clock."),
+      key("clients.availability", FL_CONFIG_MEMBER(clients.availability))
+          .one_of({"always", "diurnal"})
+          .says("When clients are there, on the virtual clock. diurnal: for clients.online_share of each "
+                "day, from "
+                "an hour of their own. A client that goes loses its task after schedule.rejoin_s."),
+      key("clients.online_share", FL_CONFIG_MEMBER(clients.online_share))
+          .in(above_to(0, 1))
+          .says("Share of the day for which a diurnal client is there."),
+      key("clients.day_s", FL_CONFIG_MEMBER(clients.day_s))
+          .in(above(0))
+          .says("Seconds in a day of diurnal clients."),
+      key("clients.join_spread_s", FL_CONFIG_MEMBER(clients.join_spread_s))
+          .in(at_least(0))
+          .says("Clients come one by one over so many seconds, on the virtual clock. 0: all are there at "
+                "once."),
+      key("clients.trace", FL_CONFIG_MEMBER(clients.trace))
+          .is_path()
+          .says("A CSV file that says what each device is like, instead of the keys above: columns speed, "
+                "up_mbit_s, down_mbit_s, latency_ms, dropout, online_s, online_period_s, all optional; "
+                "configs/devices.csv is an example. Empty: none."),
+      key("clients.sample_seconds", FL_CONFIG_MEMBER(clients.sample_seconds))
+          .in(above(0))
+          .says("Seconds for which a client of speed 1 computes for one sample, on the virtual clock: a task "
+                "over "
+                "600 samples takes 600 times as long, times the client's speed. Evaluating a sample takes a "
+                "third "
+                "of it. train.echo_seconds counts instead where train.backend = \"echo\"."),
       key("clients.dropout", FL_CONFIG_MEMBER(clients.dropout))
           .in(from_below(0, 1))
           .says("Probability that a simulated client gives a task up instead of answering it."),

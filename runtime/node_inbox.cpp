@@ -15,18 +15,21 @@ constexpr auto kSignalPoll = std::chrono::milliseconds(50);
 
 }  // namespace
 
-NodeInbox::NodeInbox(caf::actor_system& system) : self_(system) {}
+NodeInbox::NodeInbox(caf::actor_system& system, VirtualClock* clock) : self_(system), clock_(clock) {}
 
 caf::actor NodeInbox::handle() {
   return caf::actor_cast<caf::actor>(self_);
 }
 
 Result<void> NodeInbox::begin(const supervisor_actor& supervisor) {
-  auto begun = Result<void>();
-  self_->request(supervisor, kStartTimeout, begin_atom_v)
-      .receive([](bool) {}, [&](const caf::error& error) { begun = tl::unexpected(from_caf(error)); });
+  const auto begun = request<bool>(supervisor, kStartTimeout, begin_atom_v);
   take_news(std::chrono::milliseconds(0));
-  return begun;
+  if (!begun) return tl::unexpected(begun.error());
+  return {};
+}
+
+bool NodeInbox::let_happen(const std::function<bool()>& done, std::chrono::milliseconds timeout) {
+  return clock_->run(done, std::chrono::steady_clock::now() + timeout);
 }
 
 void NodeInbox::take_news(std::chrono::milliseconds time) {
@@ -38,6 +41,14 @@ void NodeInbox::take_news(std::chrono::milliseconds time) {
         std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()),
         std::chrono::milliseconds(0));
     auto heard = true;
+    auto patience = std::min(left, kSignalPoll);
+    if (clock_ != nullptr) {
+      const auto has_mail = [this] { return !self_->mailbox().empty(); };
+      if (!end_ && !let_happen(has_mail, patience) && !has_mail())
+        end_ =
+            RunEnd{RunEnd::Kind::failed, "the simulation has come to a standstill: nobody will act any more"};
+      patience = std::chrono::milliseconds(0);
+    }
     self_->receive(
         [&](wire_atom, const PeersPtr& peers) {
           peers_ = peers;
@@ -52,7 +63,7 @@ void NodeInbox::take_news(std::chrono::milliseconds time) {
         [&](lost_atom, const std::string& reason) {
           end_ = RunEnd{RunEnd::Kind::failed, reason};
         },
-        caf::after(std::min(left, kSignalPoll)) >> [&] { heard = false; });
+        caf::after(patience) >> [&] { heard = false; });
     if (heard) first = true;
     if (reload_ && take_reload_request()) reload_();
     if (interrupted() && !end_) end_ = RunEnd{RunEnd::Kind::interrupted, "interrupted by a signal"};
@@ -65,8 +76,8 @@ RunEnd NodeInbox::wait_for_end(const std::function<void(const RunStatus&)>& show
   while (!end_) {
     if (alive) alive();
     if (peers_ && peers_->metrics) {
-      self_->request(peers_->metrics, kStatusTimeout, status_atom_v)
-          .receive([&](const RunStatus& status) { show(status); }, [](const caf::error&) {});
+      if (const auto status = request<RunStatus>(peers_->metrics, kStatusTimeout, status_atom_v))
+        show(*status);
     }
     take_news(kRefresh);
   }
@@ -74,7 +85,7 @@ RunEnd NodeInbox::wait_for_end(const std::function<void(const RunStatus&)>& show
 }
 
 void NodeInbox::stop(const supervisor_actor& supervisor) {
-  self_->request(supervisor, kStopTimeout, stop_atom_v).receive([](bool) {}, [](const caf::error&) {});
+  (void)request<bool>(supervisor, kStopTimeout, stop_atom_v);
   peers_ = nullptr;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "actors/actors.hpp"
+#include "runtime/virtual_clock.hpp"
 
 namespace fl {
 
@@ -24,7 +25,8 @@ struct RunEnd {
 
 class NodeInbox {
  public:
-  explicit NodeInbox(caf::actor_system& system);
+  /// With a clock, whoever waits here lets the simulation go on meanwhile; timeouts are the wall's then.
+  explicit NodeInbox(caf::actor_system& system, VirtualClock* clock = nullptr);
 
   /// Where actors of the run send what the node shall know (Peers::node).
   caf::actor handle();
@@ -45,6 +47,8 @@ class NodeInbox {
 
   void stop(const supervisor_actor& supervisor);
 
+  VirtualClock* clock() const { return clock_; }
+
   /// Newest handles; the supervisor sends new ones after each restart.
   const Peers& peers() const { return *peers_; }
   bool has_peers() const { return peers_ != nullptr; }
@@ -57,9 +61,7 @@ class NodeInbox {
     for (auto attempt = 0; attempt < kAttempts; ++attempt) {
       take_news(attempt == 0 ? std::chrono::milliseconds(0) : kRetryPause);
       if (!peers_ || !std::invoke(to, *peers_)) continue;
-      self_->request(std::invoke(to, *peers_), timeout, arguments...)
-          .receive([&](const Answer& value) { answer = value; },
-                   [&](const caf::error& error) { answer = tl::unexpected(from_caf(error)); });
+      answer = request<Answer>(std::invoke(to, *peers_), timeout, arguments...);
       if (answer || answer.error().code != ec::unreachable) break;
     }
     return answer;
@@ -71,10 +73,35 @@ class NodeInbox {
   static constexpr int kAttempts = 5;
   static constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
+  template <class Answer, class Handle, class... Arguments>
+  Result<Answer> request(const Handle& to, std::chrono::milliseconds timeout, const Arguments&... arguments) {
+    auto answer = std::make_shared<Result<Answer>>(fail(ec::unavailable, "there was no answer"));
+    auto done = std::make_shared<bool>(false);
+    const auto heard = [=](const Answer& value) { *answer = value, *done = true; };
+    const auto failed = [=](const caf::error& error) {
+      *answer = tl::unexpected(from_caf(error));
+      *done = true;
+    };
+    if (clock_ == nullptr) {
+      self_->request(to, timeout, arguments...).receive(heard, failed);
+      return *answer;
+    }
+    // Nobody else works while this thread waits, so somebody else asks while it works.
+    self_->system().spawn([=](caf::event_based_actor* asker) {
+      asker->request(to, caf::infinite, arguments...).then(heard, failed);
+    });
+    let_happen([done] { return *done; }, timeout);
+    return *answer;
+  }
+
+  /// In virtual time.
+  bool let_happen(const std::function<bool()>& done, std::chrono::milliseconds timeout);
+
   /// Handles what has come, for so long.
   void take_news(std::chrono::milliseconds time);
 
   caf::scoped_actor self_;
+  VirtualClock* clock_;
   PeersPtr peers_;
   std::optional<RunEnd> end_;
   std::function<void()> reload_;

@@ -169,6 +169,7 @@ VersionRecord version_of_row(const SqlRow& row) {
   totals.bytes_down = row.count(13);
   totals.restarts = row.count(14);
   totals.wall_seconds = row.number(15);
+  totals.virtual_seconds = version.virtual_s.value_or(0);
   return version;
 }
 

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <caf/scheduler/test_coordinator.hpp>
 #include <mutex>
 #include <optional>
 
@@ -31,6 +32,14 @@ std::function<void(Peers&, const caf::actor&)> entering(Handle Peers::*place) {
 template <class Actor>
 caf::actor handle_of(const Actor& actor) {
   return caf::actor_cast<caf::actor>(actor);
+}
+
+/// An actor that waits for the disk has a thread of its own, unless time is simulated.
+template <class... Arguments>
+caf::actor spawn_blocking(caf::actor_system& system, const Arguments&... arguments) {
+  if (dynamic_cast<caf::scheduler::test_coordinator*>(&system.scheduler()) != nullptr)
+    return handle_of(system.spawn(arguments...));
+  return handle_of(system.spawn<caf::detached>(arguments...));
 }
 
 Welcome terms_of(const ServerSetup& setup) {
@@ -74,6 +83,7 @@ std::shared_ptr<const DataView> test_data(const Workbench& workbench) {
 
 /// The server's own actors, in the order of starting.
 std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPlan& plan,
+                                       const caf::actor_clock& clock,
                                        const std::shared_ptr<CurrentAllowList>& allowed,
                                        std::function<void(Version)> on_restored) {
   const auto& config = setup.config;
@@ -89,18 +99,20 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
       CheckpointerOptions{trainer->layout(), config.strategy, config.server_optimizer, initial};
   children.push_back({"checkpointer",
                       [=](caf::actor_system& system) {
-                        return handle_of(system.spawn<caf::detached>(checkpointer, recovery, store, chaos));
+                        return spawn_blocking(system, checkpointer, recovery, store, chaos);
                       },
                       entering(&Peers::checkpointer)});
 
-  const auto metrics_options = MetricsOptions{config.goals, to_string(config.strategy.name)};
+  const auto virtual_time = setup.ahead != nullptr;
+  auto metrics_options = MetricsOptions{config.goals, to_string(config.strategy.name)};
+  metrics_options.virtual_time = virtual_time;
   children.push_back({"metrics",
                       [=](caf::actor_system& system) {
-                        return handle_of(system.spawn<caf::detached>(metrics, metrics_options, store, chaos));
+                        return spawn_blocking(system, metrics, metrics_options, store, chaos);
                       },
                       entering(&Peers::metrics)});
 
-  const auto means = EvaluationMeans{trainer, test_data(setup.workbench), setup.pool};
+  const auto means = EvaluationMeans{trainer, test_data(setup.workbench), setup.pool, setup.ahead};
   children.push_back({"evaluator",
                       [=, options = config.evaluation](caf::actor_system& system) {
                         return handle_of(system.spawn(evaluator, options, means, chaos));
@@ -140,9 +152,11 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   aggregation.durable_updates = durable_updates;
   aggregation.on_restored = std::move(on_restored);
   const auto before = setup.store->last_version();
-  const auto spent_before = Seconds(before && *before ? (*before)->totals.wall_seconds : 0);
-  aggregation.spent = [spent_before, begun = std::chrono::steady_clock::now()] {
-    return spent_before + Seconds(std::chrono::steady_clock::now() - begun);
+  const auto totals_before = before && *before ? (*before)->totals : RunTotals();
+  const auto spent_before =
+      Seconds(virtual_time ? totals_before.virtual_seconds : totals_before.wall_seconds);
+  aggregation.spent = [spent_before, &clock, begun = clock.now()] {
+    return spent_before + Seconds(clock.now() - begun);
   };
   children.push_back(
       {"aggregator",
@@ -173,7 +187,8 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
                       },
                       entering(&Peers::gateway)});
 
-  children.insert(children.end(), plan.clients.begin(), plan.clients.end());
+  const auto clients = plan.fleet ? plan.fleet(setup, sessions, terms_of(setup), spent_before) : plan.clients;
+  children.insert(children.end(), clients.begin(), clients.end());
   return children;
 }
 
@@ -207,8 +222,9 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
     store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});
     if (!store) return tl::unexpected(store.error());
   }
-  const auto workers =
-      config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency();
+  const auto workers = std::max(
+      1u, config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency());
+  const auto virtual_time = command_line.role == Role::simulate && config.simulate.clock == "virtual";
   auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
                 folder->path().string() + " --resume";
   return ServerSetup{config,
@@ -217,7 +233,8 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
                      std::move(*store),
                      std::move(*workbench),
                      std::move(*chaos),
-                     std::make_shared<WorkerPool>(std::max(1u, workers)),
+                     virtual_time ? nullptr : std::make_shared<WorkerPool>(workers),
+                     virtual_time ? std::make_shared<AheadPool>(workers) : nullptr,
                      std::move(resume)};
 }
 
@@ -226,7 +243,9 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
   auto no_summary = std::error_code();
   std::filesystem::remove(setup.folder.path() / "summary.json", no_summary);
   auto resumed_from = std::make_shared<std::atomic<std::int64_t>>(-1);
-  auto inbox = NodeInbox(system);
+  auto clock = std::optional<VirtualClock>();
+  if (setup.ahead) clock.emplace(system);
+  auto inbox = NodeInbox(system, clock ? &*clock : nullptr);
   auto display = ProgressDisplay(standard_progress_output(setup.config.show_progress));
   auto route = LogRoute([&](std::string_view line) { display.print_above(line); });
 
@@ -248,7 +267,7 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
     // A gateway that was being restarted meanwhile may have begun with the list before.
     inbox.on_peers([allowed](const Peers& newest) { caf::anon_send(newest.gateway, allowed->get()); });
   }
-  auto children = server_children(setup, plan, allowed, [resumed_from](Version version) {
+  auto children = server_children(setup, plan, system.clock(), allowed, [resumed_from](Version version) {
     auto none = std::int64_t{-1};
     resumed_from->compare_exchange_strong(none, static_cast<std::int64_t>(version));
   });

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "actors/chaos.hpp"
+#include "actors/session.hpp"
 #include "actors/supervisor.hpp"
+#include "learning/ahead_pool.hpp"
 #include "learning/worker_pool.hpp"
 #include "runtime/command_line.hpp"
 #include "runtime/run_folder.hpp"
@@ -26,12 +28,17 @@ struct ServerSetup {
   Workbench workbench;
   ChaosPtr chaos;
   std::shared_ptr<WorkerPool> pool;
-  std::string resume_command;  ///< for the closing text
+  std::shared_ptr<AheadPool> ahead;  ///< instead of `pool` when time is simulated
+  std::string resume_command;        ///< for the closing text
 };
 
 /// How the server is reached and who its clients are.
 struct ServerPlan {
   std::vector<ChildSpec> clients;  ///< trainers and clients of this process, after the server's
+  /// Instead: makes them, given how sessions are made; empty: as `clients` says.
+  std::function<std::vector<ChildSpec>(const ServerSetup&, const SessionOptions&, const Welcome&,
+                                       Seconds time_before)>
+      fleet;
   std::function<void(caf::actor_system&, const gateway_actor&)> publish;  ///< empty: not on the network
   std::function<void(RunFolder&)> on_begin;               ///< once everything stands; may be empty
   AdmissionOptions admission;                             ///< who may join

@@ -1,9 +1,11 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/client.hpp"
+#include "actors/fleet.hpp"
 #include "actors/trainer.hpp"
+#include "learning/compression/codec.hpp"
 #include "runtime/actor_system.hpp"
-#include "runtime/client_speeds.hpp"
+#include "runtime/client_profiles.hpp"
 #include "runtime/roles.hpp"
 #include "runtime/server.hpp"
 
@@ -13,9 +15,9 @@ namespace {
 
 /// Trainers first, so that every client finds its own.
 std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
-                                         const std::shared_ptr<const Partition>& partition) {
+                                         const std::shared_ptr<const Partition>& partition,
+                                         const std::vector<ClientProfile>& profiles) {
   const auto& config = setup.config;
-  const auto speeds = client_speeds(config.clients, config.seed);
   const auto initial = std::make_shared<InitialModel>(setup.workbench.trainer);
   auto children = std::vector<ChildSpec>();
   for (auto index = std::size_t{0}; index < config.clients.count; ++index) {
@@ -27,7 +29,7 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
       return means_of(workbench, partition->rows[welcome.client], welcome);
     };
     options.pool = setup.pool;
-    options.speed = speeds[index];
+    options.speed = profiles[index].speed;
     options.chaos = setup.chaos;
     children.push_back({options.id,
                         [options](caf::actor_system& system) {
@@ -43,7 +45,7 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
     auto options = config.client_options();
     options.name = "client-" + std::to_string(index);
     options.in_process = true;
-    options.speed = speeds[index];
+    options.speed = profiles[index].speed;
     options.residuals = std::make_shared<MemoryResiduals>();
     options.initial_model = [initial](std::uint64_t seed) { return initial->of(seed); };
     children.push_back({options.name,
@@ -54,6 +56,70 @@ std::vector<ChildSpec> simulated_clients(const ServerSetup& setup,
                         nullptr});
   }
   return children;
+}
+
+/// What each client trains on, made when it is first asked for: with a million clients few ever are at once.
+class MeansOfClients {
+ public:
+  MeansOfClients(Workbench workbench, std::shared_ptr<const Partition> partition, Welcome terms)
+      : workbench_(std::move(workbench)), partition_(std::move(partition)), terms_(std::move(terms)) {
+    if (partition_) made_.resize(partition_->rows.size());
+  }
+
+  TrainingMeans of(ClientId client) {
+    if (!partition_) return TrainingMeans{workbench_.trainer, nullptr, nullptr};
+    auto& means = made_[client];
+    if (!means.trainer) {
+      auto welcome = terms_;
+      welcome.client = client;
+      means = means_of(workbench_, partition_->rows[client], welcome);
+    }
+    return means;
+  }
+
+ private:
+  Workbench workbench_;
+  std::shared_ptr<const Partition> partition_;
+  Welcome terms_;
+  std::vector<TrainingMeans> made_;
+};
+
+/// All clients of a simulation in virtual time.
+std::vector<ChildSpec> simulated_fleet(const ServerSetup& setup,
+                                       const std::shared_ptr<const Partition>& partition,
+                                       const std::vector<ClientProfile>& profiles,
+                                       const SessionOptions& sessions, const Welcome& terms,
+                                       Seconds time_before) {
+  const auto& config = setup.config;
+  const auto means = std::make_shared<MeansOfClients>(setup.workbench, partition, terms);
+  auto options = FleetOptions();
+  options.session = sessions;
+  options.client = config.client_options();
+  options.client.in_process = true;
+  options.terms = terms;
+  options.desk.pool = setup.ahead;
+  const auto echo = config.trainer.backend == "echo";
+  options.desk.cost = {echo ? config.trainer.echo_seconds : 0, echo ? 0 : config.clients.sample_seconds};
+  options.desk.seed = config.seed;
+  options.desk.whole_model = sessions.whole_model;
+  options.profiles = profiles;
+  options.means = [means](ClientId client) { return means->of(client); };
+  options.ready = [means](ClientId client) { return ready_of(means->of(client)); };
+  const auto codec = parse_codec(config.upload.codec);
+  options.keeps_residuals = codec && keeps_residual(*codec, config.upload);
+  options.time_before = time_before;
+  options.chaos = setup.chaos;
+  const auto rows = std::make_shared<std::vector<FleetRow>>(config.clients.count);
+  return {{"fleet",
+           [options, rows](caf::actor_system& system) {
+             return caf::actor_cast<caf::actor>(system.spawn(fleet, options, rows));
+           },
+           nullptr}};
+}
+
+NodeSystemConfig system_config_of(const Config& config) {
+  if (config.simulate.clock == "virtual") return NodeSystemConfig::virtual_time();
+  return NodeSystemConfig(config.net, false);
 }
 
 }  // namespace
@@ -68,15 +134,18 @@ ExitCode run_simulation(const CommandLine& command_line, const Config& config) {
     spdlog::info("{}: this run is complete; nothing to do", setup->folder.path().string());
     return ExitCode::done;
   }
+  const auto refuse = [&](const Error& error) {
+    spdlog::error("{}", error.text);
+    setup->store.reset();
+    std::move(setup->folder).discard();
+    return ExitCode::refused;
+  };
+  auto profiles = client_profiles(config.clients, config.seed);
+  if (!profiles) return refuse(profiles.error());
   auto partition = std::shared_ptr<const Partition>();
   if (setup->workbench.data.train) {
     auto divided = divide(setup->workbench.data, config.partition, config.clients.count, config.seed);
-    if (!divided) {
-      spdlog::error("{}", divided.error().text);
-      setup->store.reset();
-      std::move(setup->folder).discard();
-      return ExitCode::refused;
-    }
+    if (!divided) return refuse(divided.error());
     spdlog::info("{} clients, {} samples, {} partition\n{}", config.clients.count,
                  setup->workbench.data.train->size(), config.partition.name, describe(*divided));
     partition = std::make_shared<const Partition>(std::move(*divided));
@@ -89,11 +158,18 @@ ExitCode run_simulation(const CommandLine& command_line, const Config& config) {
       return ExitCode::failed;
     }
   auto plan = ServerPlan();
-  plan.clients = simulated_clients(*setup, partition);
-  auto system_config = NodeSystemConfig(config.net, false);
+  if (setup->ahead)
+    plan.fleet = [partition, profiles = std::move(*profiles)](const ServerSetup& of,
+                                                              const SessionOptions& sessions,
+                                                              const Welcome& terms, Seconds time_before) {
+      return simulated_fleet(of, partition, profiles, sessions, terms, time_before);
+    };
+  else
+    plan.clients = simulated_clients(*setup, partition, *profiles);
+  auto system_config = system_config_of(config);
   auto system = caf::actor_system(system_config);
   close_remote_services(system);
-  return run_server(std::move(*setup), std::move(plan), system);
+  return run_server(*std::move(setup), std::move(plan), system);
 }
 
 }  // namespace fl

@@ -50,10 +50,11 @@ void LeaseBook::hold(const Task& task, TimePoint now) {
   if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
 }
 
-void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now) {
+void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now, bool standing) {
   auto& member = members_[client];
   member.connected = true;
-  member.asked = false;
+  member.standing = standing;
+  member.asked = standing && !member.lease;
   member.rejoin_until.reset();
   if (lease && !member.lease) {
     const auto& task = lease->assignment.task;
@@ -143,6 +144,12 @@ LeaseBook::Member* LeaseBook::holder(ClientId client, TaskId task) {
   return found->second.lease->lease->assignment.task.id == task ? &found->second : nullptr;
 }
 
+/// It has no lease any more.
+void LeaseBook::release(Member& member) {
+  member.lease.reset();
+  member.asked = member.standing && member.connected;
+}
+
 void LeaseBook::fetched(ClientId client, TaskId task) {
   if (auto* member = holder(client, task))
     member->lease->lease = std::make_shared<const Lease>(Lease{member->lease->lease->assignment, nullptr});
@@ -154,9 +161,9 @@ void LeaseBook::settle(ClientId client, TaskId task, TimePoint now) {
   durations_.push_back(now - member->lease->since);
   if (durations_.size() > kDurations) durations_.pop_front();
   const auto work = member->lease->lease->assignment.task.work;
-  member->lease.reset();
+  release(*member);
   if (shares_work()) supersede(work);
-  if (open_leases() + 1 == lease_limit()) nudge_waiting();
+  if (member->asked || open_leases() + 1 == lease_limit()) nudge_waiting();
 }
 
 void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint) {
@@ -191,7 +198,7 @@ void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Ep
         effects_.voided.push_back({client, member.lease->lease->assignment.task.id,
                                    "enough other clients answered first (schedule.redundancy)", false,
                                    member.lease->lease->assignment.task.work, true});
-        member.lease.reset();
+        release(member);
       }
   model_ = std::move(model);
   published_at_ = now;
@@ -447,7 +454,7 @@ void LeaseBook::supersede(const std::function<bool(const Task&)>& which, const s
     const auto& task = member.lease->lease->assignment.task;
     if (!which(task)) continue;
     effects_.voided.push_back({client, task.id, reason, false, task.work, true});
-    member.lease.reset();
+    release(member);
   }
 }
 
@@ -464,7 +471,7 @@ void LeaseBook::void_lease(Member& member, ClientId client, const std::string& r
   const auto& task = member.lease->lease->assignment.task;
   const auto last_holder = !shares_work() || holders_of(task.work) == 1;
   effects_.voided.push_back({client, task.id, reason, options_.synchronous && last_holder, task.work});
-  member.lease.reset();
+  release(member);
 }
 
 void LeaseBook::try_open_cohort(TimePoint now) {

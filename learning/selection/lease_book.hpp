@@ -111,7 +111,8 @@ class LeaseBook {
   void hold(const Task& task, TimePoint now);
 
   /// A client is connected, holding `lease` from an earlier life of this book (or null).
-  void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now);
+  /// A `standing` one is asked for no more: it would work whenever it is there without a lease.
+  void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now, bool standing = false);
   void leave(ClientId client, TimePoint now);
   /// The client may not come back, for this reason: it is forgotten, and its lease is lost.
   void dismiss(ClientId client, const std::string& reason, TimePoint now);
@@ -161,6 +162,7 @@ class LeaseBook {
   struct Member {
     bool connected = false;
     bool asked = false;      ///< was told to wait, and would take work
+    bool standing = false;   ///< asks by being there
     bool validates = false;  ///< said that it can evaluate
     bool evaluated_last = false;
     std::optional<TimePoint> rejoin_until;  ///< while vanished
@@ -169,6 +171,7 @@ class LeaseBook {
   };
 
   Member* holder(ClientId client, TaskId task);
+  void release(Member& member);
   std::size_t open_leases() const;
   std::size_t lease_limit() const;
   bool started() const;

@@ -37,6 +37,7 @@ scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer self,
       [log](join_atom, ClientId client, const caf::actor& session, const LeasePtr& lease) {
         log->joins.push_back({client, session, lease});
       },
+      [](join_atom, const AttendancePtr&, const caf::actor&) {},
       [log, self](lease_atom, ClientId, const Ready&) -> caf::result<LeasePtr> {
         if (log->silent) return self->make_response_promise<LeasePtr>();
         return log->answer;

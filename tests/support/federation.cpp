@@ -9,6 +9,7 @@
 #include "actors/replay.hpp"
 #include "actors/scheduler.hpp"
 #include "actors/trainer.hpp"
+#include "learning/compression/codec.hpp"
 
 namespace fl::test {
 
@@ -117,6 +118,7 @@ std::vector<ChildSpec> Federation::children() {
   scheduling.fraction = options.fraction;
   scheduling.redundancy = options.redundancy;
   scheduling.backup_tasks = options.backup_tasks;
+  scheduling.upload = options.upload;
   auto memory = SchedulerMemory();
   memory.next_epoch = [run] { return run->next_epoch().value(); };
   if (options.durable_updates) memory.open_leases = [run] { return run->open_leases().value(); };
@@ -144,8 +146,33 @@ std::vector<ChildSpec> Federation::children() {
   sessions.chaos = chaos_;
   specs.push_back(
       {"gateway", spawning(time, gateway, terms, sessions, AdmissionOptions()), entering(&Peers::gateway)});
-  add_clients(specs);
+  if (options.in_fleet)
+    specs.push_back(fleet_of(sessions, terms));
+  else
+    add_clients(specs);
   return specs;
+}
+
+ChildSpec Federation::fleet_of(const SessionOptions& sessions, const Welcome& terms) {
+  auto fleet = FleetOptions();
+  fleet.session = sessions;
+  fleet.terms = terms;
+  fleet.desk.pool = std::make_shared<AheadPool>(options.workers);
+  fleet.desk.cost = {options.task_seconds, 0};
+  fleet.desk.seed = 1;
+  fleet.desk.whole_model = sessions.whole_model;
+  fleet.profiles = options.profiles;
+  if (fleet.profiles.empty())
+    for (const auto speed : options.speeds) fleet.profiles.push_back({.speed = speed});
+  fleet.means = [this](ClientId client) {
+    const auto samples = options.samples.empty() ? 10 + client : options.samples[client];
+    return TrainingMeans{trainer, data_of(samples), data_of(options.validation_samples)};
+  };
+  fleet.ready = [means = fleet.means](ClientId client) { return ready_of(means(client)); };
+  fleet.keeps_residuals = keeps_residual(parse_codec(options.upload.codec).value(), options.upload);
+  fleet.chaos = chaos_;
+  const auto rows = std::make_shared<std::vector<FleetRow>>(fleet.profiles.size());
+  return {"fleet", spawning(time, fl::fleet, fleet, rows), nullptr};
 }
 
 void Federation::add_clients(std::vector<ChildSpec>& specs) {

@@ -10,6 +10,7 @@
 
 #include "actors/aggregator.hpp"
 #include "actors/evaluator.hpp"
+#include "actors/fleet.hpp"
 #include "actors/supervisor.hpp"
 #include "tests/support/fake_neighbours.hpp"
 #include "tests/support/fake_trainer.hpp"
@@ -32,6 +33,10 @@ struct FederationOptions {
   std::uint32_t backup_tasks = 0;        ///< schedule.backup_tasks
   std::vector<std::size_t> samples;  ///< of the clients: those with as many hold the same; empty: all differ
   bool in_chunks = false;            ///< clients fetch and deliver as over a network
+  bool in_fleet = false;             ///< clients are rows of a fleet
+  std::size_t workers = 1;           ///< threads that train ahead of a fleet's clock
+  std::vector<ClientProfile> profiles;  ///< of a fleet; empty: as `speeds` say
+  UploadSettings upload;
 };
 
 class Federation {
@@ -63,6 +68,7 @@ class Federation {
   void end();
   std::vector<ChildSpec> children();
   void add_clients(std::vector<ChildSpec>& specs);
+  ChildSpec fleet_of(const SessionOptions& sessions, const Welcome& terms);
 
   ChaosPtr chaos_;
   RunStatus status_;

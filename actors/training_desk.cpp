@@ -1,0 +1,57 @@
+#include "actors/training_desk.hpp"
+
+#include <utility>
+
+#include "actors/crash_report.hpp"
+#include "learning/random.hpp"
+
+namespace fl {
+
+namespace {
+
+/// Forward only, where training goes forward and back.
+constexpr double kEvaluationShare = 1.0 / 3;
+
+}  // namespace
+
+double TrainingDesk::compute_seconds(const Task& task) const {
+  auto samples = 0.0;
+  if (task.evaluate_base && means_.validation)
+    samples += kEvaluationShare * static_cast<double>(means_.validation->size());
+  if (task.kind != TaskKind::train) return samples * options_.cost.sample_s;
+  const auto own = means_.data ? means_.data->size() : 1;
+  samples += static_cast<double>(samples_processed(task.training, own));
+  return options_.cost.task_s + samples * options_.cost.sample_s;
+}
+
+Result<TrainingDesk::Outlook> TrainingDesk::begin(const Task& task, ParametersPtr base, ResidualPtr residual,
+                                                  TimePoint now) {
+  cancel();
+  const auto compute = profile_.speed * compute_seconds(task);
+  const auto takes = profile_.download_seconds(task.model_bytes) + compute;
+  if (profile_.dropout > 0) {
+    auto luck = RandomStream(stream_seed(options_.seed, "dropout", task.client, task.id));
+    if (luck.uniform() < profile_.dropout) return Outlook{Seconds(takes * luck.uniform()), true};
+  }
+  auto terms = TrainingTerms{options_.seed, options_.whole_model, compute};
+  auto run = TrainingRun::begin(means_, task, std::move(base), std::move(residual), terms);
+  if (!run) return tl::unexpected(run.error());
+  run_ = std::move(*run);
+  job_ = options_.pool->submit(run_, now + std::chrono::duration_cast<TimePoint::duration>(Seconds(takes)));
+  return Outlook{Seconds(takes), false};
+}
+
+Result<TrainedUpdatePtr> TrainingDesk::finish() {
+  if (!job_) return fail(ec::internal, "no training is under way");
+  const auto error = options_.pool->finish(*std::exchange(job_, std::nullopt));
+  const auto run = std::exchange(run_, nullptr);
+  if (error) return fail(ec::internal, "training failed: " + text_of(error));
+  return run->result();
+}
+
+void TrainingDesk::cancel() {
+  if (job_) options_.pool->cancel(*std::exchange(job_, std::nullopt));
+  run_ = nullptr;
+}
+
+}  // namespace fl
