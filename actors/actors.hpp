@@ -74,12 +74,11 @@ using SaveRequestPtr = std::shared_ptr<const SaveRequest>;
 
 /// A version without its evaluation, which may come later.
 using VersionRecordPtr = std::shared_ptr<const VersionRecord>;
-using UpdateRecordPtr = std::shared_ptr<const UpdateRecord>;
+using UpdateRecordsPtr = std::shared_ptr<const std::vector<UpdateRecord>>;
 
 /// Work for a client, the cohort of a version, and who is where: see learning/selection/lease_book.hpp.
 using LeasePtr = std::shared_ptr<const Lease>;
 using CohortPtr = std::shared_ptr<const Cohort>;
-using RosterPtr = std::shared_ptr<const Roster>;
 
 /// Clients of a fleet that came or went.
 struct Attendance {
@@ -105,6 +104,9 @@ struct Errand {
   caf::actor session;  ///< a local_session_actor that knows of the lease
 };
 using ErrandPtr = std::shared_ptr<const Errand>;
+
+/// What the server has measured of its clients, by client.
+using MeasuresPtr = std::shared_ptr<const MeasuresTable>;
 
 /// What a client has done.
 struct ClientTally {
@@ -144,8 +146,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::CohortPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RecoveredPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::SaveRequestPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::VersionRecordPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::RosterPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::UpdateRecordsPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::TaskAnswer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::MeasuresPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ClientTallyPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PeersPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::PassagePtr)
@@ -181,7 +184,6 @@ CAF_ADD_ATOM(fl_actors, fl, restore_atom, "restore")
 CAF_ADD_ATOM(fl_actors, fl, save_atom, "save")
 CAF_ADD_ATOM(fl_actors, fl, evaluate_atom, "evaluate")
 CAF_ADD_ATOM(fl_actors, fl, skip_atom, "skip")
-CAF_ADD_ATOM(fl_actors, fl, traffic_atom, "traffic")
 CAF_ADD_ATOM(fl_actors, fl, restart_atom, "restart")
 CAF_ADD_ATOM(fl_actors, fl, over_atom, "over")
 CAF_ADD_ATOM(fl_actors, fl, prepare_atom, "prepare")
@@ -270,8 +272,10 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<caf::leave_atom, ClientId, std::string>,
     /// The client has the whole base of its task: the lease holds on without it.
     caf::reacts_to<fetch_atom, ClientId, TaskId>,
-    /// A lease was answered (accepted or refused) or given up (`lost_atom`).
-    caf::reacts_to<settle_atom, ClientId, TaskId>, caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
+    /// A lease was answered (with what the update says of its task, if it was taken) or given up
+    /// (`lost_atom`).
+    caf::reacts_to<settle_atom, ClientId, TaskId>, caf::reacts_to<settle_atom, ClientId, TaskId, TaskAnswer>,
+    caf::reacts_to<lost_atom, ClientId, TaskId, std::string>,
     /// So many more updates are wanted until run.max_updates: work for more would be thrown away.
     caf::reacts_to<want_atom, std::uint64_t>,
     /// A new version to hand out.
@@ -312,7 +316,9 @@ using checkpointer_actor = caf::typed_actor<
     /// Writes decisions and, if there is one, a snapshot; answers with the version once they are on disk.
     caf::replies_to<save_atom, SaveRequestPtr>::with<Version>,
     /// A client has this lease now: to be remembered across restarts.
-    caf::reacts_to<lease_atom, Task>, caf::reacts_to<wire_atom, PeersPtr>>;
+    caf::reacts_to<lease_atom, Task>,
+    /// What has been measured of all clients: to be remembered across restarts.
+    caf::reacts_to<save_atom, MeasuresPtr>, caf::reacts_to<wire_atom, PeersPtr>>;
 
 /// Measures versions on held-out data, on a worker or on the clients.
 using evaluator_actor = caf::typed_actor<
@@ -330,17 +336,15 @@ using evaluator_actor = caf::typed_actor<
 
 /// Counts, writes metrics.jsonl in the order of versions, and answers how the run goes.
 using metrics_actor = caf::typed_actor<
-    /// An update was decided on.
-    caf::reacts_to<UpdateRecordPtr>,
+    /// Updates were decided on.
+    caf::reacts_to<UpdateRecordsPtr>,
     /// A version was made; answers when the store has it. Its line is written when it has been evaluated or
     /// will not be.
     caf::replies_to<VersionRecordPtr>::with<Version>, caf::reacts_to<Evaluation>,
     /// None of the versions from the first to the second will be evaluated from now on.
     caf::reacts_to<skip_atom, Version, Version>,
     /// This is the run's version now; later ones are forgotten if it went back to it.
-    caf::reacts_to<restore_atom, Version, bool>, caf::reacts_to<RosterPtr>,
-    /// Bytes received from and sent to clients.
-    caf::reacts_to<traffic_atom, std::uint64_t, std::uint64_t>,
+    caf::reacts_to<restore_atom, Version, bool>,
     /// An actor was restarted: its id.
     caf::reacts_to<restart_atom, std::string>,
     /// The run begins to count (first lease) or is being ended ("stopping", "finished").

@@ -42,7 +42,13 @@ UpdateRecord record_of(const ValidUpdate& update) {
   record.train_seconds = update.info.train_seconds;
   record.norm = update.norm;
   record.bytes = update.encoded_bytes;
+  record.total_s = update.total_seconds;
   return record;
+}
+
+/// What the scheduler learns from an update.
+TaskAnswer answer_in(const UpdateInfo& info) {
+  return {info.train_seconds, info.steps, info.samples, info.train_loss};
 }
 
 }  // namespace
@@ -68,6 +74,7 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
     for (const auto& version : unrecorded) record(version);
   }
   // Whoever was restarted has forgotten the current version; for the others this is no news.
+  told_wanted = 0;
   tell_wanted();
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
@@ -219,7 +226,7 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     answered[update->info.client] = answer;
     done[update->owner] = update->work;
     tell_wanted();
-    self->send(peers->scheduler, settle_atom_v, update->info.client, task);
+    self->send(peers->scheduler, settle_atom_v, update->info.client, task, answer_in(update->info));
     // A receipt that waits for the disk is to go with the save that a full buffer begins.
     if (options.durable_updates) acknowledge(std::move(promise), answer);
     close_if_full();
@@ -239,7 +246,7 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     promise.deliver(refuse(*update, {ec::duplicate_update, "the task was answered before, or given up"}));
     return;
   }
-  self->send(peers->scheduler, settle_atom_v, update->info.client, task);
+  self->send(peers->scheduler, settle_atom_v, update->info.client, task, answer_in(update->info));
   slot->waiting = update;
   slot->weight = *weight;
   if (options.durable_updates)
@@ -275,9 +282,10 @@ AggregatorState::Answer AggregatorState::answer_of(const ValidUpdate& update, co
 
 Receipt AggregatorState::refuse(const ValidUpdate& update, const Error& error) {
   auto record = record_of(update);
+  record.time_s = spent_s();
   record.decision = error.code;
   unsaved.refused.push_back(record);
-  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  tell(record);
   return {update.info.task, error.code, error.text, 0, 0};
 }
 
@@ -291,14 +299,30 @@ Result<void> AggregatorState::fold(const ValidUpdate& update, const Weight& weig
   tally.loss += samples * update.info.train_loss;
   tally.staleness += static_cast<double>(weight.staleness);
   auto record = record_of(update);
+  record.time_s = spent_s();
   record.folded_into = aggregation->version() + 1;
   record.staleness = weight.staleness;
   record.weight = weight.fold;
   auto entry = LedgerUpdate{aggregation->updates_accepted(), record, weight.divisor, nullptr, update.hash};
   if (options.durable_updates) entry.blob = update.payload.source;
   unsaved.accepted.push_back(std::move(entry));
-  if (!options.durable_updates) self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  if (!options.durable_updates) tell(record);
   return {};
+}
+
+double AggregatorState::spent_s() const {
+  return options.spent ? options.spent().count() : 0;
+}
+
+/// Metrics hears of decisions one by one, or of some together where there are very many.
+void AggregatorState::tell(const UpdateRecord& record) {
+  untold.push_back(record);
+  if (untold.size() >= options.tell_together) tell_all();
+}
+
+void AggregatorState::tell_all() {
+  if (untold.empty()) return;
+  self->send(peers->metrics, std::make_shared<const std::vector<UpdateRecord>>(std::exchange(untold, {})));
 }
 
 /// A cohort is trained as a whole; for the others there is no use in more work than is wanted.
@@ -306,6 +330,9 @@ void AggregatorState::tell_wanted() {
   const auto goal_updates = options.goals.max_updates;
   if (goal_updates == 0 || is_synchronous(options.strategy.name)) return;
   const auto left = goal_updates - std::min(goal_updates, aggregation->updates_accepted());
+  // With more left than clients it limits nobody.
+  if (left > std::max(live, 1u) && told_wanted > live) return;
+  told_wanted = left;
   self->send(peers->scheduler, want_atom_v, left);
 }
 
@@ -391,6 +418,7 @@ void AggregatorState::close() {
 
 /// Tells the others of the oldest new version.
 void AggregatorState::publish() {
+  tell_all();
   const auto [news, made] = std::move(unpublished.front());
   unpublished.pop_front();
   model = news->model;
@@ -404,8 +432,8 @@ void AggregatorState::publish() {
 void AggregatorState::announce(const LedgerBatch& batch) {
   auto update = batch.accepted.begin();
   const auto count_until = [&](std::uint64_t number) {
-    for (; update != batch.accepted.end() && update->number <= number; ++update)
-      self->send(peers->metrics, std::make_shared<const UpdateRecord>(update->record));
+    for (; update != batch.accepted.end() && update->number <= number; ++update) tell(update->record);
+    tell_all();
   };
   for (const auto& closing : batch.closings) {
     count_until(closing.last_number);
@@ -506,7 +534,7 @@ void AggregatorState::on_saved(const Result<Version>& result) {
       no_room = result.error();
       auto put_off = UpdateRecord();
       put_off.decision = ec::store_full;
-      self->send(peers->metrics, std::make_shared<const UpdateRecord>(put_off));
+      tell(put_off);
       if (!std::exchange(retrying, true)) self->delayed_send(self, kRetrySave, save_atom_v);
     }
     forget_records();
@@ -590,6 +618,7 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
           state.forget_cohort({ec::run_over, reason});
         state.snapshot_due = true;
         state.decide_waiting();
+        state.tell_all();
         state.save();
         return state.stopped;
       },

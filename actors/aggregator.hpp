@@ -17,6 +17,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
@@ -28,13 +29,14 @@ struct AggregatorOptions {
   StrategyOptions strategy;
   ServerOptimizerOptions optimizer;
   GoalOptions goals;
-  std::function<Seconds()> spent;  ///< of goals.max_seconds so far, resumes included; none: nothing
+  std::function<Seconds()> spent;  ///< of the run's time so far, resumes included; none: nothing
   Version snapshot_every = 1;      ///< versions; 0: only at the end
   std::string transfer_folder;     ///< where old versions that are still downloaded spill to; empty: nowhere
   std::size_t models_in_memory = 3;     ///< published versions that may stay in memory when there is a folder
   std::function<Parameters()> initial;  ///< makes version 0
   DownloadsPtr downloads = std::make_shared<Downloads>();  ///< told of every version
-  bool durable_updates = false;  ///< store.durability = "update": nothing is told before it is on disk
+  bool durable_updates = false;   ///< store.durability = "update": nothing is told before it is on disk
+  std::size_t tell_together = 1;  ///< decisions that metrics hears of at once, at most
   std::function<void(Version)> on_restored;  ///< told when the model goes on from a snapshot; may be empty
 };
 
@@ -104,12 +106,15 @@ struct AggregatorState {
   std::size_t taken = 0;         ///< answers of the cohort so far
   std::set<TaskId> spare;        ///< tasks of the last cohort that were not needed
   Tally tally;
-  std::deque<VersionRecordPtr> unrecorded;  ///< versions that metrics has not acknowledged
-  std::map<ClientId, Answer> answered;      ///< to the newest task of each client that was folded
-  std::map<ClientId, TaskId> done;  ///< the newest work of each client that was folded, by whoever did it
-  std::deque<Arrival> arrivals;     ///< not decided yet
-  LedgerBatch unsaved;              ///< decisions that are not on disk, oldest first
-  std::uint64_t committed = 0;      ///< number of the newest update that is on disk
+  std::deque<VersionRecordPtr> unrecorded;        ///< versions that metrics has not acknowledged
+  std::unordered_map<ClientId, Answer> answered;  ///< to the newest task of each client that was folded
+  std::unordered_map<ClientId, TaskId>
+      done;                          ///< the newest work of each client that was folded, by whoever did it
+  std::deque<Arrival> arrivals;      ///< not decided yet
+  std::vector<UpdateRecord> untold;  ///< decisions that metrics has not heard of
+  std::uint64_t told_wanted = 0;     ///< the scheduler, of updates
+  LedgerBatch unsaved;               ///< decisions that are not on disk, oldest first
+  std::uint64_t committed = 0;       ///< number of the newest update that is on disk
   std::vector<Acknowledgement> unheard;  ///< of updates above it
   std::deque<NewVersion> unpublished;    ///< of versions that are not on disk
   SaveRequestPtr saving;                 ///< under way: the first of `unsaved`
@@ -135,6 +140,9 @@ struct AggregatorState {
   Answer answer_of(const ValidUpdate& update, const Weight& weight) const;
   Receipt refuse(const ValidUpdate& update, const Error& error);
   Result<void> fold(const ValidUpdate& update, const Weight& weight);
+  void tell(const UpdateRecord& record);
+  void tell_all();
+  double spent_s() const;
   void tell_wanted();
   void open_cohort(const CohortPtr& opened);
   void settle_the_rest();

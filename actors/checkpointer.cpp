@@ -99,6 +99,11 @@ checkpointer_actor::behavior_type checkpointer(checkpointer_actor::stateful_poin
           spdlog::warn("the lease of client {} will not outlive a restart: {}", task.client,
                        to_string(ok.error()));
       },
+      [self](save_atom, const MeasuresPtr& measures) {
+        if (auto ok = self->state.storage->save_measures(*measures); !ok)
+          spdlog::warn("what was measured of the clients will not outlive a restart: {}",
+                       to_string(ok.error()));
+      },
       [](wire_atom, const PeersPtr&) {},
   };
 }

@@ -108,7 +108,7 @@ void FleetState::begin(const LeasePtr& lease) {
     base = std::move(*parameters);
     row.held = task.base;
     row.held_hash = task.base_hash;
-    if (task.model_bytes > 0) self->send(peers->metrics, traffic_atom_v, std::uint64_t{0}, task.model_bytes);
+    options.session.board->add_down(task.model_bytes);
   } else {
     lose(client, task, "version " + std::to_string(task.base) + " is gone");
     return;

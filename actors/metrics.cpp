@@ -37,7 +37,9 @@ double MetricsState::wall_s() const {
   return wall_before + (begun ? Seconds(std::chrono::steady_clock::now() - begun_wall).count() : 0);
 }
 
-void MetricsState::count_time(RunTotals& counts) const {
+void MetricsState::bring_up_to_date(RunTotals& counts) const {
+  counts.bytes_up = up_before + options.board->up();
+  counts.bytes_down = down_before + options.board->down();
   counts.wall_seconds = wall_s();
   if (options.virtual_time) counts.virtual_seconds = elapsed_s();
 }
@@ -62,6 +64,8 @@ void MetricsState::restore(Version version) {
   }
   totals = std::move(*restored);
   totals.restarts = *options.restarts;
+  up_before = totals.bytes_up - options.board->up();
+  down_before = totals.bytes_down - options.board->down();
   pending.clear();
   unsaved.clear();
   early.clear();
@@ -93,7 +97,7 @@ void MetricsState::on_update(const UpdateRecord& update) {
 void MetricsState::on_version(VersionRecord version) {
   chaos->strike_at("metrics", "version", version.version);
   totals.updates_accepted = version.totals.updates_accepted;
-  count_time(totals);
+  bring_up_to_date(totals);
   version.totals = totals;
   version.time_s = wall_s();
   if (options.virtual_time) version.virtual_s = elapsed_s();
@@ -193,6 +197,7 @@ RunStatus MetricsState::status() const {
   }
   status.best_accuracy = best_accuracy;
   status.train_loss = newest.train_loss;
+  const auto roster = options.board->roster(now());
   status.clients_training = roster.training;
   status.clients_waiting = roster.waiting;
   status.clients_lost = roster.lost;
@@ -201,9 +206,9 @@ RunStatus MetricsState::status() const {
   status.elapsed_s = elapsed_s();
   status.remaining_s = remaining_s();
   status.waited_for = roster.waited_for;
-  if (!roster.waited_for.empty()) status.waited_s = roster.waited_s + Seconds(now() - roster_at).count();
-  status.bytes_up = totals.bytes_up;
-  status.bytes_down = totals.bytes_down;
+  status.waited_s = roster.waited_s;
+  status.bytes_up = up_before + options.board->up();
+  status.bytes_down = down_before + options.board->down();
   status.restarts = totals.restarts;
   return status;
 }
@@ -214,7 +219,7 @@ VersionRecord MetricsState::last_record() {
   for (auto& entry : pending) entry.resolved = true;
   save_versions();
   write_lines();
-  count_time(totals);
+  bring_up_to_date(totals);
   auto record = newest;
   record.totals = totals;
   if (evaluation && evaluation->version == newest.version) {
@@ -232,7 +237,9 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
   end_with_reason_on_exception(self);
   self->state.restore(kNewest);
   return {
-      [self](const UpdateRecordPtr& update) { self->state.on_update(*update); },
+      [self](const UpdateRecordsPtr& updates) {
+        for (const auto& update : *updates) self->state.on_update(update);
+      },
       [self](const VersionRecordPtr& version) {
         self->state.on_version(*version);
         return version->version;
@@ -244,14 +251,6 @@ metrics_actor::behavior_type metrics(metrics_actor::stateful_pointer<MetricsStat
         self->state.has_model = true;
         self->state.newest.version = version;
         self->state.version_at_begin = version;
-      },
-      [self](const RosterPtr& roster) {
-        self->state.roster = *roster;
-        self->state.roster_at = self->state.now();
-      },
-      [self](traffic_atom, std::uint64_t up, std::uint64_t down) {
-        self->state.totals.bytes_up += up;
-        self->state.totals.bytes_down += down;
       },
       [self](restart_atom, const std::string&) {
         self->state.totals.restarts = ++*self->state.options.restarts;

@@ -10,15 +10,17 @@
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
 #include "actors/options.hpp"
+#include "actors/run_board.hpp"
 
 namespace fl {
 
 struct MetricsOptions {
   GoalOptions goals;
-  std::string strategy;       ///< for the status
-  bool virtual_time = false;  ///< the actors' clock is simulated: wall time is counted beside it
+  std::string strategy;  ///< for the status
   /// Restarts so far, outside the actor: its own crash is no reason to forget them.
   std::shared_ptr<std::uint64_t> restarts = std::make_shared<std::uint64_t>(0);
+  RunBoardPtr board = std::make_shared<RunBoard>();
+  bool virtual_time = false;  ///< the actors' clock is simulated: wall time is counted beside it
 };
 
 struct MetricsState {
@@ -52,10 +54,10 @@ struct MetricsState {
   std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
-  bool has_model = false;  ///< the aggregator stands
-  bool no_room = false;    ///< updates were put off for lack of it since the last accepted one
-  Roster roster;
-  TimePoint roster_at;
+  bool has_model = false;       ///< the aggregator stands
+  bool no_room = false;         ///< updates were put off for lack of it since the last accepted one
+  std::uint64_t up_before = 0;  ///< bytes, without those on the board
+  std::uint64_t down_before = 0;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds
   std::uint64_t updates_at_begin = 0;    ///< accepted before this life
   Version version_at_begin = 0;
@@ -65,7 +67,8 @@ struct MetricsState {
   TimePoint now() const { return self->clock().now(); }
   double elapsed_s() const;
   double wall_s() const;
-  void count_time(RunTotals& counts) const;
+  /// What others count.
+  void bring_up_to_date(RunTotals& counts) const;
   void stop_clock();
   void restore(Version version);
   void on_update(const UpdateRecord& update);

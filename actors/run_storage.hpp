@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "learning/aggregation/aggregation.hpp"
+#include "learning/selection/client_measures.hpp"
 #include "messages/types.hpp"
 
 namespace fl {
@@ -34,6 +35,7 @@ struct UpdateRecord {
   double norm = 0;          ///< L2 of the delta
   std::uint64_t bytes = 0;  ///< encoded
   double time_s = 0;        ///< since the run's start
+  double total_s = 0;       ///< from the lease to this update
 };
 
 /// Counts over the whole run, resumes included. Kept with each version, so a resume from it goes on counting.
@@ -153,6 +155,10 @@ class RunStorage {
   /// Remembers a client's open lease, instead of the one before; and the leases that are open.
   virtual Result<void> save_lease(const Task& task) = 0;
   virtual Result<std::vector<Task>> open_leases() = 0;
+
+  /// What the scheduler has measured of the clients, instead of what was stored before; and that.
+  virtual Result<void> save_measures(const MeasuresTable& measures) = 0;
+  virtual Result<MeasuresTable> load_measures() = 0;
 
   /// Adds a version to the store, as soon as it is made; its evaluation is not known yet. Versions come in
   /// rising order; the newest may come again, and takes its own place.

@@ -47,12 +47,7 @@ void SchedulerState::carry_out() {
     return;  // which came here again
   }
 
-  auto roster = book.roster(now());
-  roster.waited_s = 0;  // metrics counts the time itself; only changes are news
-  if (roster != last_roster) {
-    last_roster = roster;
-    self->send(peers->metrics, std::make_shared<const Roster>(book.roster(now())));
-  }
+  memory.board->show(book.roster(now()), now());
   if (const auto next = book.next_tick(); next && (!tick_at || *next < *tick_at)) {
     tick_at = *next;
     const auto wait = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(*next - now()),
@@ -61,15 +56,19 @@ void SchedulerState::carry_out() {
   }
 }
 
+void SchedulerState::save_measures() {
+  saved_at = now();
+  if (memory.measures)
+    self->send(peers->checkpointer, save_atom_v, std::make_shared<const MeasuresTable>(book.measures()));
+}
+
 void SchedulerState::attend(const Attendance& attendance) {
-  auto came = std::vector<ClientId>();
   for (const auto& arrival : attendance.came) {
     fleet_ready[arrival.client] = arrival.ready;
-    book.join(arrival.client, arrival.lease, now(), true);
-    if (!arrival.lease) came.push_back(arrival.client);
+    book.join(arrival.client, arrival.lease, now(), &arrival.ready);
   }
   for (const auto client : attendance.went) book.leave(client, now());
-  offer(std::move(came));
+  carry_out();
   for (const auto client : attendance.went) fleet_ready.erase(client);
 }
 
@@ -101,7 +100,8 @@ void SchedulerState::on_down(const caf::down_msg& down) {
 
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<SchedulerState> self,
                                          SchedulerOptions options, SchedulerMemory memory, ChaosPtr chaos) {
-  self->state.book = LeaseBook(std::move(options), memory.next_epoch());
+  self->state.book = LeaseBook(std::move(options), memory.next_epoch(),
+                               memory.measures ? memory.measures() : MeasuresTable());
   if (memory.open_leases)
     for (const auto& task : memory.open_leases()) self->state.book.hold(task, self->state.now());
   self->state.memory = std::move(memory);
@@ -136,12 +136,16 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         self->state.book.settle(client, task, self->state.now());
         self->state.carry_out();
       },
+      [self](settle_atom, ClientId client, TaskId task, const TaskAnswer& answer) {
+        self->state.book.settle(client, task, self->state.now(), answer);
+        self->state.carry_out();
+      },
       [self](lost_atom, ClientId client, TaskId task, const std::string& reason) {
         self->state.book.lose(client, task, reason, self->state.now());
         self->state.carry_out();
       },
       [self](want_atom, std::uint64_t updates) {
-        self->state.book.want(updates);
+        self->state.book.want(updates, self->state.now());
         self->state.carry_out();
       },
       [self](publish_atom, const PublicationPtr& publication) {
@@ -149,10 +153,14 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         const auto epoch = publication->anew ? state.memory.next_epoch() : Epoch{0};
         state.book.publish(publication->model, publication->next_task, publication->anew, epoch, state.now());
         state.carry_out();
+        const auto every = state.memory.save_every;
+        if (every.count() > 0 && (!state.saved_at || state.now() - *state.saved_at >= every))
+          state.save_measures();
       },
       [self](finish_atom, const std::string& reason, const PublicationPtr& last) {
         auto& state = self->state;
         const auto answers = state.book.finish(reason, last ? last->model : nullptr, state.now());
+        state.save_measures();
         state.carry_out();
         for (const auto& [client, session] : state.sessions) {
           if (last)
@@ -179,7 +187,6 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
       },
       [self](wire_atom, const PeersPtr& peers) {
         self->state.peers = peers;
-        self->state.last_roster.reset();
         // Whoever was restarted has forgotten it.
         if (const auto live = self->state.book.live(); live > 0) {
           self->send(peers->aggregator, live_atom_v, live);

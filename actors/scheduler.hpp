@@ -8,6 +8,7 @@
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
 #include "actors/conduct.hpp"
+#include "actors/run_board.hpp"
 
 namespace fl {
 
@@ -15,6 +16,9 @@ namespace fl {
 struct SchedulerMemory {
   std::function<Epoch()> next_epoch;               ///< gives a number never given before in this run
   std::function<std::vector<Task>()> open_leases;  ///< of the process before this one; empty: none are kept
+  std::function<MeasuresTable()> measures;         ///< of its clients; empty: none are kept
+  RunBoardPtr board = std::make_shared<RunBoard>();
+  Seconds save_every{30};  ///< measures; 0: only at the end
 };
 
 struct SchedulerState {
@@ -29,8 +33,8 @@ struct SchedulerState {
   std::unordered_map<ClientId, Ready> fleet_ready;  ///< what its clients have, while they are there
   SchedulerMemory memory;
   ChaosPtr chaos;
-  std::optional<Roster> last_roster;
-  std::optional<LeaseBook::TimePoint> tick_at;  ///< the earliest tick that is under way
+  std::optional<LeaseBook::TimePoint> saved_at;  ///< the measures
+  std::optional<LeaseBook::TimePoint> tick_at;   ///< the earliest tick that is under way
 
   explicit SchedulerState(scheduler_actor::pointer self);
 
@@ -39,6 +43,7 @@ struct SchedulerState {
   void attend(const Attendance& attendance);
   /// Leases for clients of the fleet that there is work for; they are sent together.
   void offer(std::vector<ClientId> clients);
+  void save_measures();
   /// Sends what the book wants others to know, and sets the next timer.
   void carry_out();
 };

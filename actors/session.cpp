@@ -142,7 +142,7 @@ Error SessionState::object(TaskId task, Error error) {
     record.task = task;
     record.client = client;
     record.decision = error.code;
-    self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+    report(record);
   }
   punish(error);
   log_refusal("a message", error);
@@ -189,6 +189,7 @@ void SessionState::on_wire(const PeersPtr& handles) {
   const auto new_scheduler = handles->scheduler != peers->scheduler;
   const auto new_aggregator = handles->aggregator != peers->aggregator;
   peers = handles;
+  if (new_scheduler) ++submissions;  // it may not have heard of an update that the aggregator took
   if (new_scheduler && !one_lease) {
     self->send(peers->scheduler, join_atom_v, client, caf::actor_cast<caf::actor>(self), lease);
     if (assignment.pending()) ask_scheduler();
@@ -218,6 +219,7 @@ void SessionState::on_lease(const LeasePtr& given) {
       offered.reset();
       offers = 0;
       fetched_bytes = 0;
+      leased_at = self->clock().now();
     }
     if (auto ok = given->model ? prepare(answer.task, *given) : Result<void>(); !ok) {
       assignment.deliver(to_caf({ec::unavailable, ok.error().text}));
@@ -292,7 +294,7 @@ Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32
   if (!bytes) return tl::unexpected(bytes.error());
   fetched_bytes += bytes->size();
   if (offset + bytes->size() == model->size()) {
-    self->send(peers->metrics, traffic_atom_v, std::uint64_t{0}, model->size());
+    options.board->add_down(model->size());
     on_fetched();
   }
   return Chunk{task, offset, std::move(*bytes)};
@@ -403,20 +405,24 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
     object_to(update.error());
     return receipt;
   }
-  self->send(peers->metrics, traffic_atom_v, update->encoded_bytes, std::uint64_t{0});
+  options.board->add_up(update->encoded_bytes);
   if (options.evaluate_on_clients && update->info.base_evaluation.samples > 0)
     self->send(peers->evaluator, update->info.base_evaluation, client);
   if (expected.evaluation_only) {
+    submissions = 0;
     decide({task, ec::none, {}, 0, 0});
     return receipt;
   }
   if (taking && taking->task == task) update->hash = taking->hash;
+  update->total_seconds = Seconds(self->clock().now() - leased_at).count();
   submitting = std::make_shared<const ValidUpdate>(std::move(*update));
+  submissions = 0;
   submit();
   return receipt;
 }
 
 void SessionState::submit() {
+  ++submissions;
   self->request(peers->aggregator, caf::infinite, submit_atom_v, submitting)
       .then(
           [this, asked = submitting](const Receipt& decision) {
@@ -454,7 +460,9 @@ void SessionState::decide(const Receipt& decision) {
     return;
   }
   if (lease && lease->assignment.task.id == decision.task) {
-    self->send(peers->scheduler, settle_atom_v, client, decision.task);
+    // Of an update that it takes at once, the aggregator has told the scheduler.
+    if (!decision.accepted() || submissions != 1)
+      self->send(peers->scheduler, settle_atom_v, client, decision.task);
     lease = nullptr;
   }
   submitting = nullptr;
@@ -478,6 +486,10 @@ void SessionState::decide(const Receipt& decision) {
   end_with_lease();
 }
 
+void SessionState::report(const UpdateRecord& record) {
+  self->send(peers->metrics, std::make_shared<const std::vector<UpdateRecord>>(1, record));
+}
+
 void SessionState::end_with_lease() {
   if (one_lease && !lease && !receipt.pending() && !submitting) self->quit();
 }
@@ -488,7 +500,7 @@ void SessionState::tell_no_room(TaskId task) {
   record.task = task;
   record.client = client;
   record.decision = ec::store_full;
-  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  report(record);
 }
 
 /// Refuses before the aggregator was asked; the lease is lost, so that its work is not waited for.
@@ -497,7 +509,7 @@ void SessionState::refuse(TaskId task, const Error& error) {
   record.task = task;
   record.client = client;
   record.decision = error.code;
-  self->send(peers->metrics, std::make_shared<const UpdateRecord>(record));
+  report(record);
   if (check_lease(task)) give_up(task, "its update was refused: " + error.text);
   decide({task, error.code, error.text, 0, 0});
 }
@@ -560,7 +572,7 @@ local_session_actor::behavior_type behavior_of(local_session_actor::stateful_poi
         auto& state = self->state;
         auto model = state.model_of(task);
         if (model) {
-          self->send(state.peers->metrics, traffic_atom_v, std::uint64_t{0}, state.download.size());
+          state.options.board->add_down(state.download.size());
           state.on_fetched();
         }
         return answer(std::move(model));
@@ -617,6 +629,7 @@ local_session_actor::behavior_type fleet_session(local_session_actor::stateful_p
   state.ready->samples = member.samples;
   state.ready->validation_samples = member.validation_samples;
   state.one_lease = true;
+  state.leased_at = self->clock().now();
   return behavior_of(self);
 }
 

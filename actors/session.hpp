@@ -11,6 +11,7 @@
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
 #include "actors/conduct.hpp"
+#include "actors/run_board.hpp"
 #include "messages/file_source.hpp"
 
 namespace fl {
@@ -25,6 +26,7 @@ struct SessionOptions {
   ConductOptions conduct;
   std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
   RunStoragePtr storage;
+  RunBoardPtr board = std::make_shared<RunBoard>();
   ChaosPtr chaos;
 };
 
@@ -81,6 +83,8 @@ struct SessionState {
   std::uint64_t fetched_bytes = 0;       ///< of this lease's base
   bool offered_before = false;           ///< in this session
   ValidUpdatePtr submitting;             ///< handed to the aggregator, not decided yet
+  std::uint32_t submissions = 0;         ///< of it
+  std::chrono::steady_clock::time_point leased_at;
   caf::typed_response_promise<Receipt> receipt;
   FloodGuard flood{0};
   LogLimit refusals;
@@ -113,6 +117,7 @@ struct SessionState {
   void tell_no_room(TaskId task);
   void refuse(TaskId task, const Error& error);
   void end_with_lease();
+  void report(const UpdateRecord& record);
 };
 
 local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,

@@ -102,7 +102,7 @@ struct AheadPool::State {
   void forget(JobId id, std::unique_lock<std::mutex>& lock) {
     auto node = entries.extract(id);
     --held;
-    work_to_do.notify_one();
+    if (!threads.empty()) work_to_do.notify_one();
     lock.unlock();
     node = {};
     lock.lock();
@@ -110,7 +110,6 @@ struct AheadPool::State {
 };
 
 AheadPool::AheadPool(std::size_t workers, std::size_t window) {
-  if (workers == 0) throw std::invalid_argument("AheadPool: no workers");
   state_ = std::make_unique<State>(window > 0 ? window : kWindowPerWorker * workers);
   for (std::size_t i = 0; i < workers; ++i)
     state_->threads.emplace_back([state = state_.get()] { state->work(); });
@@ -129,6 +128,7 @@ AheadPool::JobId AheadPool::submit(std::shared_ptr<Job> job, TimePoint due) {
   const auto lock = std::scoped_lock(state_->mutex);
   const auto id = ++state_->last_id;
   state_->entries.emplace(id, State::Entry{std::move(job), due});
+  if (state_->threads.empty()) return id;
   state_->waiting.emplace(due, id);
   state_->work_to_do.notify_one();
   return id;
@@ -140,6 +140,12 @@ std::exception_ptr AheadPool::finish(JobId id) {
   if (found == state_->entries.end() || found->second.cancelled)
     return std::make_exception_ptr(std::logic_error("AheadPool: no such job"));
   auto& entry = found->second;
+  if (state_->threads.empty()) {
+    ++state_->held;
+    auto error = state_->run(lock, entry);
+    state_->forget(id, lock);
+    return error;
+  }
   if (entry.stage != State::Stage::done) {
     state_->wanted = id;
     state_->work_to_do.notify_one();

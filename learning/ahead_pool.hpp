@@ -21,7 +21,8 @@ class AheadPool {
   using TimePoint = std::chrono::steady_clock::time_point;
   using JobId = std::uint64_t;
 
-  /// `workers` ≥ 1; `window` 0 means 32 · workers.
+  /// `window` 0 means 32 · workers. Without workers a job is computed by who takes its result, which is best
+  /// for jobs that take no longer than waking a thread.
   explicit AheadPool(std::size_t workers, std::size_t window = 0);
 
   /// Cancels what is left and waits for running slices to end.

@@ -76,6 +76,8 @@ struct Task {
   std::uint64_t stream = 0;     ///< names the task's random stream, with the run's seed and the owner
   bool evaluate_base = false;   ///< evaluate the base before training (evaluate.where = "clients")
   double deadline_seconds = 0;  ///< from receipt; the lease runs out then
+  double stop_after_seconds =
+      0;                        ///< from receipt: what is trained until about then is sent; 0: all is wanted
   std::uint64_t base_hash = 0;  ///< XXH3-64 of the base's parameters: a client that has them fetches nothing
   std::uint64_t model_bytes = 0;  ///< size of the blob that makes the base: whole, or of what the client held
   std::uint64_t model_hash = 0;   ///< XXH3-64 of that blob
@@ -169,8 +171,8 @@ typename Inspector::result_type inspect(Inspector& f, Ready& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
   return f(x.id, x.epoch, x.client, x.kind, x.base, x.owner, x.work, x.stream, x.evaluate_base,
-           as_bits(x.deadline_seconds), x.base_hash, x.model_bytes, x.model_hash, x.durable, x.training,
-           x.upload);
+           as_bits(x.deadline_seconds), as_bits(x.stop_after_seconds), x.base_hash, x.model_bytes,
+           x.model_hash, x.durable, x.training, x.upload);
 }
 
 template <class Inspector>

@@ -107,8 +107,6 @@ struct Config {
   std::string download_codec = "none";
   DownloadOptions downloads;  ///< what download.codec says, and download.window
   std::string prune_schedule = "gradual";
-  std::string schedule_policy = "all";
-  bool adaptive_work = false;
   SchedulerOptions scheduler;
   ConductOptions conduct{.max_requests_per_second = 20'000};
   EvaluationOptions evaluation;

@@ -174,13 +174,54 @@ std::vector<ConfigKey> exchange_keys() {
           .says("Versions that a client may be behind and still get a change. With xor the server keeps so "
                 "many "
                 "models."),
-      key("schedule.policy", FL_CONFIG_MEMBER(schedule_policy))
-          .one_of({"all", "random"})
-          .says("Who is given work: all clients, or, where clients.fraction is below 1, as many of them "
-                "drawn at random."),
-      key("schedule.adaptive_work", FL_CONFIG_MEMBER(adaptive_work))
-          .default_only()
-          .says("Give slow clients less work."),
+      key("schedule.policy", FL_CONFIG_MEMBER(scheduler.policy.name))
+          .one_of({"all", "random", "power_of_choice", "oort", "tiered", "fair"})
+          .says("Who is given work where not everybody is (clients.fraction, schedule.max_concurrent). all: "
+                "who has "
+                "waited longest; cohorts are drawn at random. random: drawn. power_of_choice: of some drawn, "
+                "who had "
+                "the largest loss (2010.01243). oort: who has much to teach and is not too slow, and some "
+                "that were "
+                "never tried (2010.06081). tiered: clients that are about as fast as each other (TiFL, "
+                "2001.09249). "
+                "fair: who had the fewest updates accepted, and nobody beyond schedule.fair_share."),
+      key("schedule.choices", FL_CONFIG_MEMBER(scheduler.policy.choices))
+          .in(at_least(1))
+          .says("power_of_choice draws so many times as many candidates as it needs."),
+      key("schedule.oort_alpha", FL_CONFIG_MEMBER(scheduler.policy.oort_alpha))
+          .in(at_least(0))
+          .says("How much being slower than the median counts against a client with oort. 0: nothing."),
+      key("schedule.tiers", FL_CONFIG_MEMBER(scheduler.policy.tiers))
+          .in(at_least(1))
+          .says("Tiers of speed with tiered."),
+      key("schedule.fair_share", FL_CONFIG_MEMBER(scheduler.policy.fair_share))
+          .in(at_least(1))
+          .says(
+              "With fair a client waits while it has so many times its equal share of the accepted updates."),
+      key("schedule.max_concurrent", FL_CONFIG_MEMBER(scheduler.max_concurrent))
+          .says("Clients that train at the same time, at most, beside clients.fraction. 0: no limit."),
+      key("schedule.adaptive_work", FL_CONFIG_MEMBER(scheduler.work.adaptive))
+          .says("Gives slow clients fewer batches and fast ones more, by the speed that was measured, so "
+                "that tasks "
+                "take about the same time. An update counts by the samples it was really trained on."),
+      key("schedule.target_task_seconds", FL_CONFIG_MEMBER(scheduler.work.target))
+          .in(at_least(0))
+          .says("What a task is to take with schedule.adaptive_work. 0: what the median client takes for the "
+                "configured work."),
+      key("schedule.work_min", FL_CONFIG_MEMBER(scheduler.work.least))
+          .in(above_to(0, 1))
+          .says("The least that schedule.adaptive_work gives, as a share of the configured work."),
+      key("schedule.work_max", FL_CONFIG_MEMBER(scheduler.work.most))
+          .in(at_least(1))
+          .says("The most that schedule.adaptive_work gives, in times of the configured work."),
+      key("schedule.deadline_factor", FL_CONFIG_MEMBER(scheduler.work.deadline_factor))
+          .in(at_least(0))
+          .says("A client that is known loses its task after so many times what it was expected to take. 0: "
+                "after "
+                "schedule.task_timeout_s only."),
+      key("schedule.accept_partial", FL_CONFIG_MEMBER(scheduler.work.accept_partial))
+          .says("At the deadline that schedule.deadline_factor sets, a client sends what it has trained "
+                "until then."),
       key("schedule.redundancy", FL_CONFIG_MEMBER(scheduler.redundancy))
           .in(between(1, 100))
           .says(

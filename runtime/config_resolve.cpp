@@ -79,6 +79,7 @@ void derive(Config& config, const Origins& origins) {
   scheduler.training = config.training;
   scheduler.training.masked = config.strategy.publishing.pruning.ratio > 0;
   scheduler.upload = config.upload;
+  scheduler.max_staleness = strategy.max_staleness;
   if (scheduler.training.masked) scheduler.upload.codec = sent_where_not_zero(config.upload.codec);
   scheduler.warmup_versions = config.warmup_versions;
   scheduler.evaluate_every = config.evaluation.on_clients ? config.evaluation.every : 0;

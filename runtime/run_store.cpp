@@ -156,6 +156,19 @@ Result<ClientId> RunStore::bind_client(const std::string& name, std::uint32_t cl
 
 Result<void> RunStore::save_client(const ClientRecord& client) {
   const auto lock = std::lock_guard(mutex_);
+  return write_client(client);
+}
+
+Result<void> RunStore::save_clients(std::size_t count, const std::function<ClientRecord(ClientId)>& record) {
+  const auto lock = std::lock_guard(mutex_);
+  return database_.transaction([&]() -> Result<void> {
+    for (auto client = std::size_t{0}; client < count; ++client)
+      if (auto ok = write_client(record(static_cast<ClientId>(client))); !ok) return ok;
+    return {};
+  });
+}
+
+Result<void> RunStore::write_client(const ClientRecord& client) {
   return database_.run(
       "INSERT INTO clients (client, name, samples, label_histogram) VALUES (?, ?, ?, ?) "
       "ON CONFLICT (client) DO UPDATE SET name = excluded.name, samples = excluded.samples, "
@@ -278,6 +291,16 @@ Result<void> RunStore::save_lease(const Task& task) {
       "?, ?)",
       {std::int64_t{task.client}, signed_of(task.id), std::int64_t{task.epoch}, signed_of(task.base),
        signed_of(task.stream), std::int64_t{task.evaluate_base}});
+}
+
+Result<void> RunStore::save_measures(const MeasuresTable& measures) {
+  const auto lock = std::lock_guard(mutex_);
+  return write_measures(database_, measures);
+}
+
+Result<MeasuresTable> RunStore::load_measures() {
+  const auto lock = std::lock_guard(mutex_);
+  return read_measures(database_);
 }
 
 /// Removes uploads whose leases are gone: at the start all of those, later only of tasks older than the

@@ -71,6 +71,8 @@ class RunStore final : public RunStorage {
   Result<ClientId> bind_client(const std::string& name, std::uint32_t clients_count,
                                const std::set<ClientId>& connected) override;
   Result<void> save_client(const ClientRecord& client) override;
+  /// Those of a simulation: `count` of them, by index.
+  Result<void> save_clients(std::size_t count, const std::function<ClientRecord(ClientId)>& record);
   Result<std::uint32_t> add_strike(const std::string& name, const std::string& reason,
                                    std::uint32_t limit) override;
   Result<std::optional<std::string>> quarantine_reason(const std::string& name) override;
@@ -83,6 +85,8 @@ class RunStore final : public RunStorage {
   Result<std::vector<UpdateRecord>> newest_accepted() override;
   Result<void> save_lease(const Task& task) override;
   Result<std::vector<Task>> open_leases() override;
+  Result<void> save_measures(const MeasuresTable& measures) override;
+  Result<MeasuresTable> load_measures() override;
   Result<void> save_version(const VersionRecord& version) override;
   Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) override;
   Result<RunTotals> roll_back(Version version) override;
@@ -91,6 +95,7 @@ class RunStore final : public RunStorage {
   std::string transfer_folder() const override { return spool_.string(); }
 
  private:
+  Result<void> write_client(const ClientRecord& client);
   RunStore(const std::filesystem::path& folder, RunStoreOptions options, SqliteDatabase database);
 
   Result<void> begin();

@@ -105,6 +105,23 @@ constexpr const char* kConductStep = R"(
   ALTER TABLE updates ADD COLUMN work INTEGER;
 )";
 
+/// What was measured of the clients, and how long their tasks took.
+constexpr const char* kMeasuresStep = R"(
+  CREATE TABLE measures (            -- exponentially weighted means
+    client INTEGER PRIMARY KEY,
+    samples_per_s REAL NOT NULL,
+    transfer_s REAL NOT NULL,        -- of a task, beside training
+    duration_s REAL NOT NULL,        -- of a task
+    reliability REAL NOT NULL,       -- share of the tasks that were answered
+    loss REAL NOT NULL,              -- of the last update; below 0: none yet
+    samples REAL NOT NULL,           -- of the last update
+    answered INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    last_version INTEGER NOT NULL
+  ) STRICT;
+  ALTER TABLE updates ADD COLUMN total_s REAL;  -- from the lease to the update
+)";
+
 SqlValue optional_value(const std::optional<double>& value) {
   if (value) return *value;
   return nullptr;
@@ -143,7 +160,9 @@ Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem:
       if (auto ok = database.script(kTables); !ok) return ok;
     if (found < 2)
       if (auto ok = database.script(kLedgerStep); !ok) return ok;
-    if (auto ok = database.script(kConductStep); !ok) return ok;
+    if (found < 3)
+      if (auto ok = database.script(kConductStep); !ok) return ok;
+    if (auto ok = database.script(kMeasuresStep); !ok) return ok;
     return database.script("PRAGMA user_version = " + std::to_string(kRunSchemaVersion));
   });
 }
@@ -218,8 +237,9 @@ Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
                            const std::optional<LedgerEntry>& entry) {
   static const auto sql = std::string(
       "INSERT INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, weight, "
-      "train_loss, train_seconds, norm, bytes, time_s, owner, work, number, divisor, hash, kept) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING");
+      "train_loss, train_seconds, norm, bytes, time_s, total_s, owner, work, number, divisor, hash, kept) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO "
+      "NOTHING");
   const auto in_ledger = [&](auto value) -> SqlValue {
     if (entry) return value(*entry);
     return nullptr;
@@ -238,12 +258,50 @@ Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
                             update.norm,
                             signed_of(update.bytes),
                             update.time_s,
+                            update.total_s,
                             std::int64_t{update.owner},
                             signed_of(update.work),
                             in_ledger([](const LedgerEntry& e) { return signed_of(e.number); }),
                             in_ledger([](const LedgerEntry& e) { return e.divisor; }),
                             in_ledger([](const LedgerEntry& e) { return signed_of(e.hash); }),
                             std::int64_t{entry.has_value()}});
+}
+
+Result<void> write_measures(SqliteDatabase& database, const MeasuresTable& measures) {
+  return database.transaction([&]() -> Result<void> {
+    if (auto ok = database.script("DELETE FROM measures"); !ok) return ok;
+    for (auto client = std::size_t{0}; client < measures.size(); ++client) {
+      const auto& one = measures[client];
+      if (one == ClientMeasures()) continue;
+      auto ok = database.run(
+          "INSERT INTO measures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          {static_cast<std::int64_t>(client), double{one.samples_per_s}, double{one.transfer_s},
+           double{one.duration_s}, double{one.reliability}, double{one.loss}, double{one.samples},
+           std::int64_t{one.answered}, std::int64_t{one.lost}, signed_of(one.last_version)});
+      if (!ok) return ok;
+    }
+    return {};
+  });
+}
+
+Result<MeasuresTable> read_measures(SqliteDatabase& database) {
+  auto measures = MeasuresTable();
+  auto ok = database.run(
+      "SELECT client, samples_per_s, transfer_s, duration_s, reliability, loss, samples, answered, lost, "
+      "last_version FROM measures ORDER BY client",
+      {}, [&](const SqlRow& row) {
+        measures.resize(row.count(0) + 1);
+        auto& one = measures.back();
+        auto column = 0;
+        for (auto* value : {&one.samples_per_s, &one.transfer_s, &one.duration_s, &one.reliability, &one.loss,
+                            &one.samples})
+          *value = static_cast<float>(row.number(++column));
+        one.answered = static_cast<std::uint32_t>(row.count(7));
+        one.lost = static_cast<std::uint32_t>(row.count(8));
+        one.last_version = row.count(9);
+      });
+  if (!ok) return tl::unexpected(ok.error());
+  return measures;
 }
 
 std::string histogram_text(const std::vector<std::uint64_t>& histogram) {

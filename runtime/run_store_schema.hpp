@@ -8,7 +8,7 @@
 namespace fl {
 
 /// Raised whenever tables change; a program refuses databases of a newer one.
-inline constexpr std::int64_t kRunSchemaVersion = 3;
+inline constexpr std::int64_t kRunSchemaVersion = 4;
 
 /// In the run's folder.
 inline constexpr auto kRunDatabaseName = "run.db";
@@ -35,6 +35,10 @@ Result<std::optional<VersionRecord>> newest_version(SqliteDatabase& database);
 std::optional<double> best_accuracy_in(SqliteDatabase& database);
 
 Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version);
+
+/// Instead of what the table holds.
+Result<void> write_measures(SqliteDatabase& database, const MeasuresTable& measures);
+Result<MeasuresTable> read_measures(SqliteDatabase& database);
 
 /// What the ledger adds to the record of an update whose bytes it keeps.
 struct LedgerEntry {

@@ -24,6 +24,9 @@ namespace fl {
 
 namespace {
 
+/// Decisions that metrics hears of at once in virtual time, where thousands fall in a second.
+constexpr std::size_t kToldTogether = 64;
+
 template <class Handle>
 std::function<void(Peers&, const caf::actor&)> entering(Handle Peers::*place) {
   return [place](Peers& peers, const caf::actor& actor) { peers.*place = caf::actor_cast<Handle>(actor); };
@@ -106,6 +109,8 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   const auto virtual_time = setup.ahead != nullptr;
   auto metrics_options = MetricsOptions{config.goals, to_string(config.strategy.name)};
   metrics_options.virtual_time = virtual_time;
+  const auto board = std::make_shared<RunBoard>();
+  metrics_options.board = board;
   children.push_back({"metrics",
                       [=](caf::actor_system& system) {
                         return spawn_blocking(system, metrics, metrics_options, store, chaos);
@@ -127,6 +132,13 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
     if (!epoch) throw std::runtime_error(to_string(epoch.error()));
     return *epoch;
   };
+  memory.measures = [store] {
+    auto measures = store->load_measures();
+    if (!measures) throw std::runtime_error(to_string(measures.error()));
+    return *measures;
+  };
+  memory.board = board;
+  if (virtual_time) memory.save_every = Seconds(0);
   if (durable_updates)
     memory.open_leases = [store] {
       auto leases = store->open_leases();
@@ -150,6 +162,7 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   const auto downloads = std::make_shared<Downloads>(config.downloads);
   aggregation.downloads = downloads;
   aggregation.durable_updates = durable_updates;
+  if (virtual_time) aggregation.tell_together = kToldTogether;
   aggregation.on_restored = std::move(on_restored);
   const auto before = setup.store->last_version();
   const auto totals_before = before && *before ? (*before)->totals : RunTotals();
@@ -175,6 +188,7 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.max_model_bytes = config.net.max_model_bytes;
   sessions.durable_updates = durable_updates;
   sessions.storage = store;
+  sessions.board = board;
   sessions.chaos = chaos;
   children.push_back({"gateway",
                       [=, terms = terms_of(setup), publish = plan.publish,
@@ -225,6 +239,7 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   const auto workers = std::max(
       1u, config.simulate.workers > 0 ? config.simulate.workers : std::thread::hardware_concurrency());
   const auto virtual_time = command_line.role == Role::simulate && config.simulate.clock == "virtual";
+  const auto trains_nothing = config.trainer.backend == "echo";
   auto resume = "fl_actor_node --role " + std::string(to_string(command_line.role)) + " --out " +
                 folder->path().string() + " --resume";
   return ServerSetup{config,
@@ -234,7 +249,7 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
                      std::move(*workbench),
                      std::move(*chaos),
                      virtual_time ? nullptr : std::make_shared<WorkerPool>(workers),
-                     virtual_time ? std::make_shared<AheadPool>(workers) : nullptr,
+                     virtual_time ? std::make_shared<AheadPool>(trains_nothing ? 0 : workers) : nullptr,
                      std::move(resume)};
 }
 

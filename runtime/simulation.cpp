@@ -151,12 +151,17 @@ ExitCode run_simulation(const CommandLine& command_line, const Config& config) {
     partition = std::make_shared<const Partition>(std::move(*divided));
   }
   // Every client is bound to the index in its name before the first one comes.
-  for (auto index = std::uint32_t{0}; index < config.clients.count; ++index)
-    if (auto bound = setup->store->bind_client("client-" + std::to_string(index), config.clients.count, {});
-        !bound) {
-      spdlog::error("{}", to_string(bound.error()));
-      return ExitCode::failed;
-    }
+  const auto bound = setup->store->save_clients(config.clients.count, [&](ClientId client) {
+    auto record = ClientRecord{client, "client-" + std::to_string(client), 0, {}};
+    if (!partition) return record;
+    record.samples = partition->rows[client].size();
+    record.label_histogram = partition->label_histograms[client];
+    return record;
+  });
+  if (!bound) {
+    spdlog::error("{}", to_string(bound.error()));
+    return ExitCode::failed;
+  }
   auto plan = ServerPlan();
   if (setup->ahead)
     plan.fleet = [partition, profiles = std::move(*profiles)](const ServerSetup& of,

@@ -16,6 +16,7 @@ struct ValidUpdate {
   std::uint64_t hash = 0;  ///< XXH3-64 of the encoded update, if known
   ClientId owner = 0;      ///< whose work it answers, and which (messages/types.hpp, Task)
   TaskId work = 0;
+  double total_seconds = 0;  ///< from the lease to this update
 };
 
 /// What the update must answer.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "learning/compression/codec.hpp"
@@ -18,9 +19,11 @@ using TimePoint = LeaseBook::TimePoint;
 /// it was away.
 constexpr auto kReturn = Seconds(60);
 
-/// Answered tasks that say what is usual, and how few are too few to say.
+/// Answered tasks that say what is usual.
 constexpr std::size_t kDurations = 32;
-constexpr std::size_t kFewDurations = 3;
+
+/// What the newest version counts in the mean time between two.
+constexpr double kNewestVersion = 0.1;
 
 TimePoint after(TimePoint now, Seconds seconds) {
   return now + std::chrono::duration_cast<TimePoint::duration>(seconds);
@@ -28,8 +31,67 @@ TimePoint after(TimePoint now, Seconds seconds) {
 
 }  // namespace
 
-LeaseBook::LeaseBook(SchedulerOptions options, Epoch epoch) : options_(std::move(options)), epoch_(epoch) {
+LeaseBook::LeaseBook(SchedulerOptions options, Epoch epoch, MeasuresTable measures)
+    : options_(std::move(options)), epoch_(epoch), measures_(std::move(measures)) {
   if (options_.min_clients == 0) options_.min_clients = options_.synchronous ? options_.clients_count : 1;
+  auto policy = make_selection_policy(options_.policy, options_.seed);
+  if (!policy) throw std::invalid_argument(policy.error().text);
+  policy_ = std::move(*policy);
+  for (const auto& one : measures_) answered_ += one.answered;
+}
+
+// -- Members ------------------------------------------------------------------------------------------------
+
+LeaseBook::Member& LeaseBook::member_of(ClientId client) {
+  if (client >= members_.size()) members_.resize(client + std::size_t{1});
+  auto& member = members_[client];
+  if (!member.known) {
+    member.known = true;
+    count(member, 1);
+  }
+  return member;
+}
+
+LeaseBook::Member* LeaseBook::find(ClientId client) {
+  return client < members_.size() && members_[client].known ? &members_[client] : nullptr;
+}
+
+void LeaseBook::count(const Member& member, int sign) {
+  const auto add = [sign](std::size_t& number, bool counts) {
+    if (counts) number += static_cast<std::size_t>(sign);
+  };
+  add(counts_.live, member.live());
+  add(counts_.waiting, member.connected && !member.leased);
+  add(counts_.lost, !member.connected && !member.leased);
+}
+
+/// The only way in which what is counted changes.
+template <class Change>
+void LeaseBook::change(ClientId client, Change how) {
+  auto& member = member_of(client);
+  count(member, -1);
+  how(member);
+  count(member, 1);
+}
+
+void LeaseBook::set_rejoin(ClientId client, std::optional<TimePoint> until) {
+  change(client, [&](Member& member) {
+    if (member.rejoin_until) rejoins_.erase({*member.rejoin_until, client});
+    member.rejoin_until = until;
+    if (until) rejoins_.emplace(*until, client);
+  });
+}
+
+void LeaseBook::declare(ClientId client, const Ready& ready) {
+  auto& member = member_of(client);
+  member.validates = ready.validation_samples > 0;
+  member.fingerprint = ready.data_fingerprint;
+  member.samples = ready.samples;
+}
+
+ClientMeasures& LeaseBook::measures_of(ClientId client) {
+  if (client >= measures_.size()) measures_.resize(client + std::size_t{1});
+  return measures_[client];
 }
 
 void LeaseBook::hold(const Task& task, TimePoint now) {
@@ -44,50 +106,68 @@ void LeaseBook::hold(const Task& task, TimePoint now) {
   lease.assignment.task.training = options_.training;
   lease.assignment.task.upload = upload_from(task.base);
   lease.assignment.task.deadline_seconds = options_.task_timeout.count();
-  auto& member = members_[task.client];
-  member.rejoin_until = after(now, std::max(options_.rejoin, kReturn));
-  member.lease = OpenLease{std::make_shared<const Lease>(std::move(lease)), now, std::nullopt};
-  if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
+  set_rejoin(task.client, after(now, std::max(options_.rejoin, kReturn)));
+  open(task.client, std::make_shared<const Lease>(std::move(lease)), now);
 }
 
-void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now, bool standing) {
-  auto& member = members_[client];
-  member.connected = true;
-  member.standing = standing;
-  member.asked = standing && !member.lease;
-  member.rejoin_until.reset();
-  if (lease && !member.lease) {
+void LeaseBook::join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now,
+                     const Ready* standing) {
+  if (standing != nullptr) declare(client, *standing);
+  set_rejoin(client, std::nullopt);
+  change(client, [&](Member& member) {
+    member.connected = true;
+    member.standing = standing != nullptr;
+    member.asked = false;
+  });
+  if (lease && lease_of(client) == nullptr) {
     const auto& task = lease->assignment.task;
     next_task_ = std::max(next_task_, task.id + 1);
     // A cohort is opened anew by a new book, so only leases of asynchronous strategies live on.
-    if (options_.synchronous) {
+    if (options_.synchronous)
       effects_.voided.push_back({client, task.id, "the server's scheduler was restarted", false, task.work});
-    } else {
-      member.lease = OpenLease{std::move(lease), now, std::nullopt};
-      if (options_.task_timeout.count() > 0) member.lease->deadline = after(now, options_.task_timeout);
-    }
+    else
+      open(client, std::move(lease), now);
   }
+  if (standing != nullptr && lease_of(client) == nullptr) ask(client);
   note_live();
   try_open_cohort(now);
-  nudge_waiting();
+  offer_places(now);
 }
 
 void LeaseBook::leave(ClientId client, TimePoint now) {
-  const auto found = members_.find(client);
-  if (found == members_.end() || !found->second.connected) return;
-  found->second.connected = false;
-  found->second.asked = false;
-  found->second.rejoin_until = after(now, options_.rejoin);
+  const auto* member = find(client);
+  if (member == nullptr || !member->connected) return;
+  withdraw(client);
+  change(client, [](Member& left) { left.connected = false; });
+  set_rejoin(client, after(now, options_.rejoin));
+  offer_places(now);
 }
 
 void LeaseBook::dismiss(ClientId client, const std::string& reason, TimePoint now) {
-  const auto found = members_.find(client);
-  if (found == members_.end()) return;
-  if (found->second.lease) void_lease(found->second, client, reason);
-  members_.erase(found);
+  if (find(client) == nullptr) return;
+  if (lease_of(client) != nullptr) void_lease(client, reason);
+  withdraw(client);
+  set_rejoin(client, std::nullopt);
+  count(members_[client], -1);
+  members_[client] = {};
   note_live();
   try_open_cohort(now);
-  nudge_waiting();
+  offer_places(now);
+}
+
+/// It waits, and would take work.
+void LeaseBook::ask(ClientId client) {
+  auto& member = member_of(client);
+  member.asked = true;
+  if (member.connected && !options_.synchronous) candidates_.add(client);
+}
+
+/// It does not wait any more.
+void LeaseBook::withdraw(ClientId client) {
+  member_of(client).asked = false;
+  candidates_.remove(client);
+  too_late_.erase(client);
+  if (const auto place = places_.extract(client)) place_ends_.erase({place.mapped(), client});
 }
 
 std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
@@ -98,12 +178,12 @@ std::shared_ptr<const Lease> LeaseBook::wait(const std::string& reason) const {
   return std::make_shared<const Lease>(std::move(lease));
 }
 
+// -- Leases -------------------------------------------------------------------------------------------------
+
 std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& ready, TimePoint now) {
-  auto& member = members_[client];
-  member.validates = ready.validation_samples > 0;
-  member.fingerprint = ready.data_fingerprint;
-  if (member.lease) {
-    auto& lease = member.lease->lease;
+  declare(client, ready);
+  if (auto* const open = lease_of(client)) {
+    auto& lease = open->lease;
     const auto is_current = model_ && lease->assignment.task.base == model_->version();
     // One from before a restart knows no size; who has its base needs none, and who asks for it is told that
     // it is gone.
@@ -115,11 +195,12 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
     }
     return lease;
   }
+  auto& member = member_of(client);
   if (finished_) {
     if (evaluate_last_ && !member.evaluated_last && member.validates) {
       member.evaluated_last = true;
-      give(member, client, TaskKind::evaluate, now);
-      return member.lease->lease;
+      give(client, TaskKind::evaluate, now);
+      return lease_of(client)->lease;
     }
     auto lease = Lease();
     lease.assignment.kind = Assignment::Kind::finished;
@@ -127,56 +208,90 @@ std::shared_ptr<const Lease> LeaseBook::lease(ClientId client, const Ready& read
     return std::make_shared<const Lease>(std::move(lease));
   }
   if (const auto* original = work_to_share(member, now)) {
-    give_copy(member, client, *original, now);
-    return member.lease->lease;
+    give_copy(client, *original, now);
+    return lease_of(client)->lease;
   }
-  if (model_ && started() && !options_.synchronous && open_leases() < lease_limit()) {
-    give(member, client, TaskKind::train, now);
-    return member.lease->lease;
+  const auto has_place = places_.contains(client);
+  withdraw(client);
+  if (takes_work() && free_places() > places_.size() && (has_place || may_choose(client))) {
+    give(client, TaskKind::train, now);
+    return lease_of(client)->lease;
   }
-  member.asked = true;
-  return wait(why_wait());
+  if (!too_late_.contains(client)) ask(client);
+  offer_places(now);
+  return wait(too_late_.contains(client) ? "faster clients (its answer would exceed strategy.max_staleness)"
+                                         : why_wait());
 }
 
-LeaseBook::Member* LeaseBook::holder(ClientId client, TaskId task) {
-  const auto found = members_.find(client);
-  if (found == members_.end() || !found->second.lease) return nullptr;
-  return found->second.lease->lease->assignment.task.id == task ? &found->second : nullptr;
+/// Whether there is work for who asks.
+bool LeaseBook::takes_work() const {
+  return !options_.synchronous && model_ && started() && !finished_;
 }
 
-/// It has no lease any more.
-void LeaseBook::release(Member& member) {
-  member.lease.reset();
-  member.asked = member.standing && member.connected;
+/// Whether this client, who asks, is the one to get a free place.
+bool LeaseBook::may_choose(ClientId client) {
+  if (would_be_too_late(client)) {
+    too_late_.insert(client);
+    return false;
+  }
+  candidates_.add(client);
+  return policy_->choose(candidates_, facts()) == client;
+}
+
+LeaseBook::OpenLease* LeaseBook::lease_of(ClientId client) {
+  const auto found = leases_.find(client);
+  return found == leases_.end() ? nullptr : &found->second;
+}
+
+LeaseBook::OpenLease* LeaseBook::holder(ClientId client, TaskId task) {
+  auto* const open = lease_of(client);
+  return open != nullptr && open->lease->assignment.task.id == task ? open : nullptr;
+}
+
+/// The client has it no more.
+void LeaseBook::take_lease(ClientId client) {
+  const auto ended = leases_.extract(client);
+  by_age_.erase(ended.mapped().number);
+  if (ended.mapped().deadline) deadlines_.erase({*ended.mapped().deadline, client});
+  change(client, [](Member& member) { member.leased = false; });
+  const auto& member = members_[client];
+  if (member.standing && member.connected) ask(client);
 }
 
 void LeaseBook::fetched(ClientId client, TaskId task) {
-  if (auto* member = holder(client, task))
-    member->lease->lease = std::make_shared<const Lease>(Lease{member->lease->lease->assignment, nullptr});
+  if (auto* const open = holder(client, task))
+    open->lease = std::make_shared<const Lease>(Lease{open->lease->assignment, nullptr});
 }
 
-void LeaseBook::settle(ClientId client, TaskId task, TimePoint now) {
-  auto* member = holder(client, task);
-  if (member == nullptr) return;
-  durations_.push_back(now - member->lease->since);
+void LeaseBook::settle(ClientId client, TaskId task, TimePoint now, const std::optional<TaskAnswer>& answer) {
+  const auto* const open = holder(client, task);
+  if (open == nullptr) return;
+  const auto took = Seconds(now - open->since);
+  durations_.push_back(took);
   if (durations_.size() > kDurations) durations_.pop_front();
-  const auto work = member->lease->lease->assignment.task.work;
-  release(*member);
+  const auto& settled = open->lease->assignment.task;
+  if (answer && settled.kind == TaskKind::train) {
+    const auto batch = std::min<std::uint64_t>(settled.training.batch_size,
+                                               std::max<std::uint64_t>(1, members_[client].samples));
+    measures_of(client).note_answer(*answer, took.count(), static_cast<double>(answer->steps * batch));
+    ++answered_;
+  }
+  const auto work = settled.work;
+  take_lease(client);
   if (shares_work()) supersede(work);
-  if (member->asked || open_leases() + 1 == lease_limit()) nudge_waiting();
+  offer_places(now);
 }
 
-void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint) {
-  auto* member = holder(client, task);
-  if (member == nullptr) return;
-  void_lease(*member, client, reason);
-  nudge_waiting();
+void LeaseBook::lose(ClientId client, TaskId task, const std::string& reason, TimePoint now) {
+  if (holder(client, task) == nullptr) return;
+  measures_of(client).note_loss();
+  void_lease(client, reason);
+  offer_places(now);
 }
 
-void LeaseBook::want(std::uint64_t updates) {
-  const auto more = !wanted_ || updates > *wanted_;
+void LeaseBook::want(std::uint64_t updates, TimePoint now) {
   wanted_ = updates;
-  if (more) nudge_waiting();
+  offer_places(now);
 }
 
 void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Epoch new_epoch,
@@ -186,20 +301,18 @@ void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Ep
   next_task_ = std::max(next_task_, next_task);
   if (anew) {
     epoch_ = new_epoch;
-    for (auto& [client, member] : members_) {
-      if (!member.lease) continue;
-      if (options_.synchronous || member.lease->lease->assignment.task.base > model->version())
-        void_lease(member, client, "the server went back to version " + std::to_string(model->version()));
+    void_leases([&](const Task& task) { return options_.synchronous || task.base > model->version(); },
+                "the server went back to version " + std::to_string(model->version()));
+  } else {
+    if (options_.synchronous)
+      supersede([](const Task&) { return true; },
+                "enough other clients answered first (schedule.redundancy)");
+    if (published_at_) {
+      const auto took = Seconds(now - *published_at_).count();
+      seconds_a_version_ =
+          seconds_a_version_ ? *seconds_a_version_ + kNewestVersion * (took - *seconds_a_version_) : took;
     }
   }
-  if (options_.synchronous && !anew)
-    for (auto& [client, member] : members_)
-      if (member.lease) {
-        effects_.voided.push_back({client, member.lease->lease->assignment.task.id,
-                                   "enough other clients answered first (schedule.redundancy)", false,
-                                   member.lease->lease->assignment.task.work, true});
-        release(member);
-      }
   model_ = std::move(model);
   published_at_ = now;
   if (!opened_at_) {
@@ -207,39 +320,51 @@ void LeaseBook::publish(PublishedModelPtr model, TaskId next_task, bool anew, Ep
     any_lease_ = !anew;  // a version that is no news: there was a book before this one
   }
   cohort_open_ = false;
+  for (const auto client : std::vector<ClientId>(too_late_.begin(), too_late_.end()))
+    if (!would_be_too_late(client)) {
+      too_late_.erase(client);
+      ask(client);
+    }
   try_open_cohort(now);
-  nudge_waiting();
+  offer_places(now);
 }
 
 std::uint32_t LeaseBook::finish(const std::string& reason, PublishedModelPtr last, TimePoint) {
   finished_ = reason;
   evaluate_last_ = last != nullptr;
-  auto answers = std::uint32_t{0};
-  for (auto& [client, member] : members_) {
-    if (member.lease) void_lease(member, client, "the run is over: " + reason);
-    if (member.connected && member.validates && !member.evaluated_last) ++answers;
-  }
+  void_leases([](const Task&) { return true; }, "the run is over: " + reason);
   if (last) model_ = std::move(last);
-  return evaluate_last_ ? answers : 0;
+  if (!evaluate_last_) return 0;
+  return static_cast<std::uint32_t>(std::ranges::count_if(members_, [](const Member& member) {
+    return member.connected && member.validates && !member.evaluated_last;
+  }));
 }
 
 void LeaseBook::tick(TimePoint now) {
-  for (auto& [client, member] : members_) {
-    if (member.rejoin_until && *member.rejoin_until <= now) {
-      member.rejoin_until.reset();
-      if (member.lease) void_lease(member, client, "the client vanished and did not come back in time");
-    }
-    if (member.lease && member.lease->deadline && *member.lease->deadline <= now)
-      void_lease(member, client, "the lease ran out (schedule.task_timeout_s)");
+  while (!rejoins_.empty() && rejoins_.begin()->first <= now) {
+    const auto client = rejoins_.begin()->second;
+    set_rejoin(client, std::nullopt);
+    if (lease_of(client) == nullptr) continue;
+    measures_of(client).note_loss();
+    void_lease(client, "the client vanished and did not come back in time");
   }
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const auto client = deadlines_.begin()->second;
+    measures_of(client).note_loss();
+    void_lease(client, "the lease ran out (schedule.task_timeout_s, schedule.deadline_factor)");
+  }
+  // Who was told of work and did not come asks again by itself.
+  while (!place_ends_.empty() && place_ends_.begin()->first <= now) withdraw(place_ends_.begin()->second);
   note_live();
   try_open_cohort(now);
-  nudge_waiting();
-  for (auto& [client, member] : members_)
-    if (member.connected && member.asked && work_to_share(member, now) != nullptr) {
-      member.asked = false;
-      effects_.nudge.push_back(client);
-    }
+  offer_places(now);
+  if (!shares_work()) return;
+  for (auto client = ClientId{0}; client < members_.size(); ++client) {
+    auto& member = members_[client];
+    if (!member.connected || !member.asked || work_to_share(member, now) == nullptr) continue;
+    withdraw(client);
+    effects_.nudge.push_back(client);
+  }
 }
 
 std::optional<TimePoint> LeaseBook::next_tick() const {
@@ -247,14 +372,14 @@ std::optional<TimePoint> LeaseBook::next_tick() const {
   const auto consider = [&](const std::optional<TimePoint>& time) {
     if (time && (!next || *time < *next)) next = time;
   };
-  for (const auto& [client, member] : members_) {
-    consider(member.rejoin_until);
-    if (member.lease) consider(member.lease->deadline);
-    if (!shares_work() || !member.connected || !member.asked) continue;
-    for (const auto& [other, holding] : members_)
-      if (holding.lease && holding.fingerprint == member.fingerprint)
-        consider(share_at(member, *holding.lease));
-  }
+  for (const auto* times : {&rejoins_, &deadlines_, &place_ends_})
+    if (!times->empty()) consider(times->begin()->first);
+  if (shares_work())
+    for (const auto& member : members_) {
+      if (!member.connected || !member.asked) continue;
+      for (const auto& [other, open] : leases_)
+        if (members_[other].fingerprint == member.fingerprint) consider(share_at(member, open));
+    }
   if (options_.synchronous && model_ && !cohort_open_ && any_lease_ && live() > 0 && !finished_)
     consider(after(*opened_at_, options_.rejoin));
   return next;
@@ -266,20 +391,13 @@ LeaseBook::Effects LeaseBook::take_effects() {
 
 Roster LeaseBook::roster(TimePoint now) const {
   auto roster = Roster();
-  const OpenLease* oldest = nullptr;
-  for (const auto& [client, member] : members_) {
-    if (member.lease) {
-      ++roster.training;
-      if (oldest == nullptr || member.lease->since < oldest->since) oldest = &*member.lease;
-    } else if (member.connected) {
-      ++roster.waiting;
-    } else {
-      ++roster.lost;
-    }
-  }
-  if (oldest != nullptr) {
-    roster.waited_for = "client " + std::to_string(oldest->lease->assignment.task.client);
-    roster.waited_s = Seconds(now - oldest->since).count();
+  roster.training = static_cast<std::uint32_t>(leases_.size());
+  roster.waiting = static_cast<std::uint32_t>(counts_.waiting);
+  roster.lost = static_cast<std::uint32_t>(counts_.lost);
+  if (!by_age_.empty()) {
+    const auto oldest = by_age_.begin()->second;
+    roster.waited_for = "client " + std::to_string(oldest);
+    roster.waited_s = Seconds(now - leases_.at(oldest).since).count();
   } else if (!finished_) {
     roster.waited_for = why_wait();
     if (published_at_) roster.waited_s = Seconds(now - *published_at_).count();
@@ -287,28 +405,26 @@ Roster LeaseBook::roster(TimePoint now) const {
   return roster;
 }
 
-std::uint32_t LeaseBook::live() const {
-  return static_cast<std::uint32_t>(std::count_if(members_.begin(), members_.end(), [](const auto& entry) {
-    return entry.second.connected || entry.second.rejoin_until.has_value();
-  }));
-}
+// -- Places -------------------------------------------------------------------------------------------------
 
 /// Works that are under way; one that two clients do counts once.
 std::size_t LeaseBook::open_leases() const {
-  if (shares_work()) {
-    auto works = std::set<TaskId>();
-    for (const auto& [client, member] : members_)
-      if (member.lease) works.insert(member.lease->lease->assignment.task.work);
-    return works.size();
-  }
-  return static_cast<std::size_t>(std::count_if(
-      members_.begin(), members_.end(), [](const auto& entry) { return entry.second.lease.has_value(); }));
+  if (!shares_work()) return leases_.size();
+  auto works = std::set<TaskId>();
+  for (const auto& [client, open] : leases_) works.insert(open.lease->assignment.task.work);
+  return works.size();
 }
 
 /// How many clients train at the same time: the cohort's size, or the limit of concurrent leases.
 std::size_t LeaseBook::lease_limit() const {
-  const auto at_once = static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count));
-  return std::min<std::size_t>(std::max<std::size_t>(1, at_once), wanted_.value_or(at_once + 1));
+  const auto share = static_cast<std::size_t>(std::lround(options_.fraction * options_.clients_count));
+  auto limit = std::max<std::size_t>(1, share);
+  if (options_.max_concurrent > 0) limit = std::min<std::size_t>(limit, options_.max_concurrent);
+  return wanted_ ? std::min<std::size_t>(limit, *wanted_) : limit;
+}
+
+std::size_t LeaseBook::free_places() const {
+  return lease_limit() - std::min(lease_limit(), open_leases());
 }
 
 bool LeaseBook::started() const {
@@ -322,10 +438,45 @@ std::string LeaseBook::why_wait() const {
            " are here)";
   if (options_.synchronous) return "the next version";
   if (wanted_ && open_leases() >= *wanted_) return "the run's last updates (run.max_updates)";
+  if (options_.max_concurrent > 0) return "a free place (schedule.max_concurrent)";
   return "a free place (clients.fraction)";
 }
 
-void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint now) {
+SelectionFacts LeaseBook::facts() const {
+  return {measures_, model_ ? model_->version() : 0, counts_.live, answered_};
+}
+
+/// By when others will have made too many versions. Somebody has to work, though.
+bool LeaseBook::would_be_too_late(ClientId client) const {
+  if (options_.max_staleness == 0 || !seconds_a_version_ || leases_.empty() || client >= measures_.size())
+    return false;
+  const auto& one = measures_[client];
+  return one.known() &&
+         one.duration_s > *seconds_a_version_ * static_cast<double>(options_.max_staleness + 1);
+}
+
+/// Those who wait are told that there is work, as many as there are places. (Synchronous ones are told when a
+/// cohort is opened.)
+void LeaseBook::offer_places(TimePoint now) {
+  if (!takes_work()) return;
+  if (leases_.empty() && candidates_.empty())
+    for (const auto client : std::exchange(too_late_, {})) ask(client);
+  for (auto free = free_places(); !candidates_.empty() && free > places_.size();) {
+    const auto chosen = policy_->choose(candidates_, facts());
+    if (!chosen) return;
+    withdraw(*chosen);
+    if (would_be_too_late(*chosen)) {
+      too_late_.insert(*chosen);
+      continue;
+    }
+    const auto until = after(now, options_.retry);
+    places_.emplace(*chosen, until);
+    place_ends_.emplace(until, *chosen);
+    effects_.nudge.push_back(*chosen);
+  }
+}
+
+void LeaseBook::give(ClientId client, TaskKind kind, TimePoint now) {
   // Works of one owner are answered in their order. One that it lost lives on in copies only until it has new
   // work.
   if (shares_work() && kind == TaskKind::train && !options_.synchronous)
@@ -352,12 +503,37 @@ void LeaseBook::give(Member& member, ClientId client, TaskKind kind, TimePoint n
   task.durable = options_.durable_updates;
   task.training = options_.training;
   task.upload = upload_from(task.base);
-  open(member, std::make_shared<const Lease>(std::move(lease)), now);
-  if (kind == TaskKind::train) effects_.given.push_back(member.lease->lease->assignment.task);
-  if (kind == TaskKind::train && !options_.synchronous && has_replica(client, member))
-    member.lease->base = model_;
+  if (kind == TaskKind::train) plan(task);
+  open(client, std::make_shared<const Lease>(std::move(lease)), now);
+  if (kind == TaskKind::train) {
+    measures_of(client).last_version = task_of(client).base;
+    effects_.given.push_back(task_of(client));
+    if (!options_.synchronous && has_replica(client)) lease_of(client)->base = model_;
+  }
   if (!any_lease_) effects_.first_lease = true;
   any_lease_ = true;
+}
+
+const Task& LeaseBook::task_of(ClientId client) const {
+  return leases_.at(client).lease->assignment.task;
+}
+
+/// As much work as suits the client, by when.
+void LeaseBook::plan(Task& task) {
+  const auto& work = options_.work;
+  if (!work.adaptive && work.deadline_factor == 0) return;
+  if (answered_ >= median_due_) {
+    median_s_ = median_task_s(measures_, options_.training);
+    median_due_ = answered_ + 1 + measures_.size() / 10;
+  }
+  const auto planned =
+      plan_work(work, options_.training, members_[task.client].samples, measures_of(task.client), median_s_);
+  if (planned.steps > 0) task.training.steps = planned.steps;
+  if (!planned.deadline) return;
+  const auto timeout = options_.task_timeout.count();
+  task.deadline_seconds =
+      timeout > 0 ? std::min(timeout, planned.deadline->count()) : planned.deadline->count();
+  if (work.accept_partial) task.stop_after_seconds = task.deadline_seconds;
 }
 
 UploadSettings LeaseBook::upload_from(Version base) const {
@@ -367,111 +543,34 @@ UploadSettings LeaseBook::upload_from(Version base) const {
   return upload;
 }
 
-void LeaseBook::open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now) {
+void LeaseBook::open(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now) {
+  withdraw(client);
+  const auto deadline_s = lease->assignment.task.deadline_seconds;
   auto opened = OpenLease{std::move(lease), now, std::nullopt};
-  if (options_.task_timeout.count() > 0) opened.deadline = after(now, options_.task_timeout);
-  member.lease = std::move(opened);
-  member.asked = false;
-}
-
-// -- Replicas -----------------------------------------------------------------------------------------------
-
-bool LeaseBook::shares_work() const {
-  return options_.backup_tasks > 0 || (!options_.synchronous && options_.redundancy >= 2);
-}
-
-bool LeaseBook::has_replica(ClientId client, const Member& member) const {
-  if (!shares_work() || member.fingerprint == 0) return false;
-  return std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
-    return entry.first != client && entry.second.fingerprint == member.fingerprint;
-  });
-}
-
-std::size_t LeaseBook::holders_of(TaskId work) const {
-  return static_cast<std::size_t>(std::count_if(members_.begin(), members_.end(), [&](const auto& entry) {
-    return entry.second.lease && entry.second.lease->lease->assignment.task.work == work;
-  }));
-}
-
-PublishedModelPtr LeaseBook::base_of(const OpenLease& lease) const {
-  if (lease.base) return lease.base;
-  if (lease.lease->model) return lease.lease->model;
-  return model_ && model_->version() == lease.lease->assignment.task.base ? model_ : nullptr;
-}
-
-/// From when on this task may be given to that replica of its holder, too; none: not.
-std::optional<TimePoint> LeaseBook::share_at(const Member& member, const OpenLease& lease) const {
-  const auto& task = lease.lease->assignment.task;
-  if (finished_ || member.lease || member.fingerprint == 0 || task.kind != TaskKind::train ||
-      task.work != task.id || base_of(lease) == nullptr)
-    return std::nullopt;
-  const auto holders = holders_of(task.work);
-  if (!options_.synchronous && holders < static_cast<std::size_t>(options_.redundancy)) return lease.since;
-  const auto backups = std::count_if(members_.begin(), members_.end(), [](const auto& entry) {
-    return entry.second.lease && entry.second.lease->is_backup;
-  });
-  const auto usual = usual_duration();
-  if (holders > 1 || std::cmp_greater_equal(backups, options_.backup_tasks) || !usual) return std::nullopt;
-  return after(lease.since, options_.backup_after * *usual);
-}
-
-/// The oldest task that this client could do as well as its holder, and should.
-const LeaseBook::OpenLease* LeaseBook::work_to_share(const Member& member, TimePoint now) const {
-  if (!shares_work()) return nullptr;
-  const OpenLease* oldest = nullptr;
-  for (const auto& [other, holding] : members_) {
-    if (!holding.lease || holding.fingerprint != member.fingerprint) continue;
-    const auto at = share_at(member, *holding.lease);
-    if (at && *at <= now && (oldest == nullptr || holding.lease->since < oldest->since))
-      oldest = &*holding.lease;
+  opened.number = ++leases_given_;
+  if (deadline_s > 0) {
+    opened.deadline = after(now, Seconds(deadline_s));
+    deadlines_.emplace(*opened.deadline, client);
   }
-  return oldest;
+  by_age_.emplace(opened.number, client);
+  change(client, [](Member& member) { member.leased = true; });
+  leases_.insert_or_assign(client, std::move(opened));
 }
 
-void LeaseBook::give_copy(Member& member, ClientId client, const OpenLease& original, TimePoint now) {
-  auto lease = Lease{original.lease->assignment, base_of(original)};
-  auto& task = lease.assignment.task;
-  const auto is_backup =
-      options_.synchronous || holders_of(task.work) >= static_cast<std::size_t>(options_.redundancy);
-  task.id = next_task_++;
-  task.epoch = epoch_;
-  task.client = client;
-  task.evaluate_base = false;
-  task.model_bytes = lease.model->size();
-  open(member, std::make_shared<const Lease>(std::move(lease)), now);
-  member.lease->is_backup = is_backup;
+void LeaseBook::void_lease(ClientId client, const std::string& reason, bool superseded) {
+  const auto task = task_of(client);
+  const auto last_holder =
+      !superseded && options_.synchronous && (!shares_work() || holders_of(task.work) == 1);
+  effects_.voided.push_back({client, task.id, reason, last_holder, task.work, superseded});
+  take_lease(client);
 }
 
-/// The work was answered: nobody else needs to do it.
-void LeaseBook::supersede(TaskId work) {
-  supersede([&](const Task& task) { return task.work == work; },
-            "a client that holds the same data answered first");
-}
-
-void LeaseBook::supersede(const std::function<bool(const Task&)>& which, const std::string& reason) {
-  for (auto& [client, member] : members_) {
-    if (!member.lease) continue;
-    const auto& task = member.lease->lease->assignment.task;
-    if (!which(task)) continue;
-    effects_.voided.push_back({client, task.id, reason, false, task.work, true});
-    release(member);
-  }
-}
-
-/// The median.
-std::optional<Seconds> LeaseBook::usual_duration() const {
-  if (durations_.size() < kFewDurations) return std::nullopt;
-  auto sorted = std::vector<Seconds>(durations_.begin(), durations_.end());
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  return *middle;
-}
-
-void LeaseBook::void_lease(Member& member, ClientId client, const std::string& reason) {
-  const auto& task = member.lease->lease->assignment.task;
-  const auto last_holder = !shares_work() || holders_of(task.work) == 1;
-  effects_.voided.push_back({client, task.id, reason, options_.synchronous && last_holder, task.work});
-  release(member);
+void LeaseBook::void_leases(const std::function<bool(const Task&)>& which, const std::string& reason,
+                            bool superseded) {
+  auto ended = std::vector<ClientId>();
+  for (const auto& [client, open] : leases_)
+    if (which(open.lease->assignment.task)) ended.push_back(client);
+  for (const auto client : ended) void_lease(client, reason, superseded);
 }
 
 void LeaseBook::try_open_cohort(TimePoint now) {
@@ -482,33 +581,24 @@ void LeaseBook::try_open_cohort(TimePoint now) {
   if (live() < options_.min_clients && patient) return;
 
   auto chosen = std::vector<ClientId>();
-  for (const auto& [client, member] : members_)
-    if (member.connected || member.rejoin_until) chosen.push_back(client);
+  for (auto client = ClientId{0}; client < members_.size(); ++client)
+    if (members_[client].live()) chosen.push_back(client);
   const auto wanted = lease_limit();
   // The small difference keeps 1.1 × 10 from being 12.
-  const auto asked = std::ceil(options_.redundancy * static_cast<double>(wanted) - 1e-9);
-  auto random = RandomStream(stream_seed(options_.seed, "cohort", model_->version()));
-  while (static_cast<double>(chosen.size()) > asked)
-    chosen.erase(chosen.begin() + static_cast<long>(random.below(chosen.size())));
+  const auto asked =
+      static_cast<std::size_t>(std::ceil(options_.redundancy * static_cast<double>(wanted) - 1e-9));
+  if (chosen.size() > asked) chosen = policy_->cohort(std::move(chosen), asked, facts());
 
   auto cohort = Cohort();
   cohort.version = model_->version();
   if (chosen.size() > wanted) cohort.wanted = wanted;
   for (const auto client : chosen) {
-    give(members_[client], client, TaskKind::train, now);
-    cohort.tasks.push_back(members_[client].lease->lease->assignment.task.id);
+    give(client, TaskKind::train, now);
+    cohort.tasks.push_back(task_of(client).id);
     effects_.nudge.push_back(client);
   }
   cohort_open_ = true;
   effects_.cohort = std::make_shared<const Cohort>(std::move(cohort));
-}
-
-/// Those who were told to wait may ask again: there is work. (Synchronous ones are told when a cohort is
-/// opened.)
-void LeaseBook::nudge_waiting() {
-  if (options_.synchronous || !model_ || !started() || open_leases() >= lease_limit()) return;
-  for (auto& [client, member] : members_)
-    if (member.connected && std::exchange(member.asked, false)) effects_.nudge.push_back(client);
 }
 
 void LeaseBook::note_live() {

@@ -9,8 +9,9 @@
 //
 // Asynchronous strategies: every waiting client gets a lease of the current version at once. Synchronous
 // ones: a cohort is chosen when a version appears, its leases wait for their clients, and nobody else gets
-// work until the next version. Over-selection asks more of them than are needed, and the rest is void when
-// the version is made.
+// work until the next version. Who is given work when not everybody is:
+// learning/selection/selection_policy.hpp. Over-selection asks more of them than are needed, and the rest is
+// void when the version is made.
 //
 // Replicas: clients that declared the same data fingerprint hold the same samples in the same order. A task
 // of one, given to the other as well, is the same work: same base, same random stream, so the same numbers
@@ -25,15 +26,19 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "learning/published_model.hpp"
+#include "learning/selection/candidates.hpp"
+#include "learning/selection/client_measures.hpp"
+#include "learning/selection/selection_policy.hpp"
+#include "learning/selection/work_plan.hpp"
 #include "messages/types.hpp"
 
 namespace fl {
-
-using Seconds = std::chrono::duration<double>;
 
 /// Who is given work, how much, and until when.
 struct SchedulerOptions {
@@ -55,6 +60,11 @@ struct SchedulerOptions {
   std::uint32_t backup_tasks = 0;    ///< overdue tasks that replicas work on too, at most at once; 0: none
   double backup_after = 2;           ///< a task is overdue at so many times the usual duration, ≥ 1
   std::uint64_t evaluate_every = 0;  ///< versions that clients evaluate before they train; 0: none
+  PolicyOptions policy;
+  std::uint32_t max_concurrent = 0;  ///< leases at once, beside `fraction`; 0: no limit
+  WorkOptions work;
+  std::uint64_t max_staleness =
+      0;  ///< of the strategy; who would answer later is not given work; 0: no limit
 };
 
 /// The server's answer to a client that asks for work, with the model of the task: null unless it is one, and
@@ -104,15 +114,18 @@ class LeaseBook {
     std::vector<Task> given;               ///< new leases, but for a replica's of another's work
   };
 
-  LeaseBook(SchedulerOptions options, Epoch epoch);
+  /// Throws std::invalid_argument when the policy is unknown. `measures`: of an earlier book.
+  LeaseBook(SchedulerOptions options, Epoch epoch, MeasuresTable measures = {});
 
   /// A lease that was open when the server's process ended: its client has some time to come back for it.
   /// Asynchronous strategies only; a cohort begins anew.
   void hold(const Task& task, TimePoint now);
 
   /// A client is connected, holding `lease` from an earlier life of this book (or null).
-  /// A `standing` one is asked for no more: it would work whenever it is there without a lease.
-  void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now, bool standing = false);
+  /// A `standing` one, who says what it has here, is asked for no more: it would work whenever it is there
+  /// without a lease.
+  void join(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now,
+            const Ready* standing = nullptr);
   void leave(ClientId client, TimePoint now);
   /// The client may not come back, for this reason: it is forgotten, and its lease is lost.
   void dismiss(ClientId client, const std::string& reason, TimePoint now);
@@ -123,13 +136,13 @@ class LeaseBook {
   /// The client has the base of this lease. Asked again, the book gives the lease with its model only while
   /// that is the current version.
   void fetched(ClientId client, TaskId task);
-  /// The lease was answered. Unknown ones are ignored.
-  void settle(ClientId client, TaskId task, TimePoint now);
+  /// The lease was answered; with an outcome, by an update that was taken. Unknown ones are ignored.
+  void settle(ClientId client, TaskId task, TimePoint now, const std::optional<TaskAnswer>& answer = {});
   /// The lease was given up.
   void lose(ClientId client, TaskId task, const std::string& reason, TimePoint now);
 
   /// So many more updates are wanted: no more leases than that are open at once.
-  void want(std::uint64_t updates);
+  void want(std::uint64_t updates, TimePoint now);
 
   /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new
   /// epoch.
@@ -149,7 +162,9 @@ class LeaseBook {
   Roster roster(TimePoint now) const;
 
   /// Connected, or vanished less than `rejoin` ago.
-  std::uint32_t live() const;
+  std::uint32_t live() const { return static_cast<std::uint32_t>(counts_.live); }
+
+  const MeasuresTable& measures() const { return measures_; }
 
  private:
   struct OpenLease {
@@ -158,42 +173,75 @@ class LeaseBook {
     std::optional<TimePoint> deadline;
     PublishedModelPtr base = nullptr;  ///< kept for a replica, where there is one
     bool is_backup = false;            ///< given because another's task was overdue
+    std::uint64_t number = 0;          ///< leases were given in this order
   };
   struct Member {
+    bool known = false;
     bool connected = false;
+    bool leased = false;
     bool asked = false;      ///< was told to wait, and would take work
     bool standing = false;   ///< asks by being there
     bool validates = false;  ///< said that it can evaluate
     bool evaluated_last = false;
     std::optional<TimePoint> rejoin_until;  ///< while vanished
-    std::optional<OpenLease> lease;
-    std::uint64_t fingerprint = 0;  ///< of its data; 0: like nobody else's
-  };
+    std::uint64_t fingerprint = 0;          ///< of its data; 0: like nobody else's
+    std::uint64_t samples = 0;              ///< it has
 
-  Member* holder(ClientId client, TaskId task);
-  void release(Member& member);
+    bool live() const { return connected || rejoin_until.has_value(); }
+  };
+  /// How many members are what.
+  struct Counts {
+    std::size_t live = 0;
+    std::size_t waiting = 0;  ///< connected without a lease
+    std::size_t lost = 0;     ///< known, not connected, without a lease
+  };
+  using Time = std::pair<TimePoint, ClientId>;
+
+  Member& member_of(ClientId client);
+  Member* find(ClientId client);
+  void count(const Member& member, int sign);
+  template <class Change>
+  void change(ClientId client, Change how);
+
+  OpenLease* lease_of(ClientId client);
+  OpenLease* holder(ClientId client, TaskId task);
+  void take_lease(ClientId client);
+  void set_rejoin(ClientId client, std::optional<TimePoint> until);
   std::size_t open_leases() const;
   std::size_t lease_limit() const;
+  std::size_t free_places() const;
   bool started() const;
   std::string why_wait() const;
   std::shared_ptr<const Lease> wait(const std::string& reason) const;
-  void give(Member& member, ClientId client, TaskKind kind, TimePoint now);
+  void declare(ClientId client, const Ready& ready);
+  void ask(ClientId client);
+  void withdraw(ClientId client);
+  bool takes_work() const;
+  bool may_choose(ClientId client);
+  const Task& task_of(ClientId client) const;
+  void plan(Task& task);
+  void give(ClientId client, TaskKind kind, TimePoint now);
   UploadSettings upload_from(Version base) const;
-  void open(Member& member, std::shared_ptr<const Lease> lease, TimePoint now);
+  void open(ClientId client, std::shared_ptr<const Lease> lease, TimePoint now);
+  SelectionFacts facts() const;
+  bool would_be_too_late(ClientId client) const;
+  ClientMeasures& measures_of(ClientId client);
 
   bool shares_work() const;
-  bool has_replica(ClientId client, const Member& member) const;
+  bool has_replica(ClientId client) const;
   std::size_t holders_of(TaskId work) const;
   PublishedModelPtr base_of(const OpenLease& lease) const;
   std::optional<TimePoint> share_at(const Member& member, const OpenLease& lease) const;
   const OpenLease* work_to_share(const Member& member, TimePoint now) const;
-  void give_copy(Member& member, ClientId client, const OpenLease& original, TimePoint now);
+  void give_copy(ClientId client, const OpenLease& original, TimePoint now);
   void supersede(TaskId work);
   void supersede(const std::function<bool(const Task&)>& which, const std::string& reason);
   std::optional<Seconds> usual_duration() const;
-  void void_lease(Member& member, ClientId client, const std::string& reason);
+  void void_lease(ClientId client, const std::string& reason, bool superseded = false);
+  void void_leases(const std::function<bool(const Task&)>& which, const std::string& reason,
+                   bool superseded = false);
   void try_open_cohort(TimePoint now);
-  void nudge_waiting();
+  void offer_places(TimePoint now);
   void note_live();
 
   SchedulerOptions options_;
@@ -203,7 +251,23 @@ class LeaseBook {
   PublishedModelPtr model_;
   std::optional<TimePoint> published_at_;
   std::optional<TimePoint> opened_at_;  ///< the first version of this book came
-  std::map<ClientId, Member> members_;
+  std::vector<Member> members_;         ///< by client
+  Counts counts_;
+  std::map<ClientId, OpenLease> leases_;
+  std::map<std::uint64_t, ClientId> by_age_;  ///< of the leases' numbers
+  std::set<Time> deadlines_;                  ///< of leases
+  std::set<Time> rejoins_;
+  std::uint64_t leases_given_ = 0;
+  Candidates candidates_;                 ///< who asked and waits; nobody when synchronous
+  std::map<ClientId, TimePoint> places_;  ///< kept until then for clients that were told that there is work
+  std::set<Time> place_ends_;
+  std::set<ClientId> too_late_;  ///< who asked, and would answer too late
+  std::unique_ptr<SelectionPolicy> policy_;
+  MeasuresTable measures_;
+  std::uint64_t answered_ = 0;               ///< tasks
+  std::optional<double> seconds_a_version_;  ///< an exponentially weighted mean
+  std::optional<double> median_s_;           ///< that the configured work takes
+  std::uint64_t median_due_ = 0;             ///< computed anew when so many tasks were answered
   bool cohort_open_ = false;
   bool any_lease_ = false;
   std::optional<std::string> finished_;

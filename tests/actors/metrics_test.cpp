@@ -33,10 +33,10 @@ struct Fixture {
     auto record = UpdateRecord();
     record.decision = decision;
     record.staleness = staleness;
-    time.tell(actor, std::make_shared<const UpdateRecord>(record));
+    time.tell(actor, std::make_shared<const std::vector<UpdateRecord>>(1, record));
   }
   void roster(const std::string& waited_for, double waited_s) {
-    time.tell(actor, std::make_shared<const Roster>(Roster{2, 1, 1, waited_for, waited_s}));
+    options.board->show(Roster{2, 1, 1, waited_for, waited_s}, time.now());
   }
   RunStatus status() { return time.ask<RunStatus>(actor, status_atom_v).value(); }
   VersionRecordPtr stop() { return time.ask<VersionRecordPtr>(actor, stop_atom_v).value(); }
@@ -91,8 +91,9 @@ TEST_CASE("counts go into each version and the status") {
   fixture.update(ec::too_stale);
   fixture.update(ec::too_stale);
   fixture.update(ec::not_finite);
-  fixture.time.tell(fixture.actor, traffic_atom_v, std::uint64_t{100}, std::uint64_t{0});
-  fixture.time.tell(fixture.actor, traffic_atom_v, std::uint64_t{1}, std::uint64_t{30});
+  fixture.options.board->add_up(100);
+  fixture.options.board->add_up(1);
+  fixture.options.board->add_down(30);
   fixture.time.tell(fixture.actor, restart_atom_v, std::string("client-1"));
   fixture.time.pass(std::chrono::seconds(4));
   fixture.version(1, 2);

@@ -41,6 +41,7 @@ struct Fixture {
   test::VirtualTime time;
   test::Neighbours neighbours{time};
   SchedulerOptions options;
+  RunBoardPtr board = std::make_shared<RunBoard>();
   Epoch epoch = 0;
   ChaosPtr chaos = std::make_shared<Chaos>();
   scheduler_actor actor;
@@ -54,7 +55,7 @@ struct Fixture {
   }
 
   void start() {
-    actor = time.spawn(scheduler, options, SchedulerMemory{[this] { return ++epoch; }, {}}, chaos);
+    actor = time.spawn(scheduler, options, SchedulerMemory{[this] { return ++epoch; }, {}, {}, board}, chaos);
     wire();
   }
   void wire() { time.tell(actor, wire_atom_v, neighbours.handles()); }
@@ -73,7 +74,7 @@ struct Fixture {
     return time.ask<LeasePtr>(actor, lease_atom_v, client, Ready{10, 5, {}}).value_or(nullptr);
   }
   TaskId task(ClientId client) { return lease(client)->assignment.task.id; }
-  const Roster& roster() const { return neighbours.metrics->rosters.back(); }
+  Roster roster() { return board->roster(time.now()); }
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ AggregatorFixture::AggregatorFixture(AggregatorOptions given, Checkpointer check
       return checkpointer_actor::behavior_type{
           [](restore_atom) { return RecoveredPtr(); },
           [](lease_atom, const Task&) {},
+          [](save_atom, const MeasuresPtr&) {},
           [this, self, open](save_atom, const SaveRequestPtr& request) {
             saves.push_back(request);
             return *open = self->make_response_promise<Version>();

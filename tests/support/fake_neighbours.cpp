@@ -6,7 +6,9 @@ namespace {
 
 metrics_actor::behavior_type fake_metrics(metrics_actor::pointer self, std::shared_ptr<MetricsLog> log) {
   return {
-      [log](const UpdateRecordPtr& update) { log->updates.push_back(*update); },
+      [log](const UpdateRecordsPtr& updates) {
+        log->updates.insert(log->updates.end(), updates->begin(), updates->end());
+      },
       [log, self](const VersionRecordPtr& version) -> caf::result<Version> {
         log->versions.push_back(*version);
         if (log->silent) return self->make_response_promise<Version>();
@@ -16,11 +18,6 @@ metrics_actor::behavior_type fake_metrics(metrics_actor::pointer self, std::shar
       [log](skip_atom, Version first, Version last) { log->skips.emplace_back(first, last); },
       [log](restore_atom, Version version, bool went_back) {
         log->restores.emplace_back(version, went_back);
-      },
-      [log](const RosterPtr& roster) { log->rosters.push_back(*roster); },
-      [log](traffic_atom, std::uint64_t up, std::uint64_t down) {
-        log->bytes_up += up;
-        log->bytes_down += down;
       },
       [log](restart_atom, const std::string& id) { log->restarts.push_back(id); },
       [log](begin_atom) { ++log->begins; },
@@ -48,6 +45,9 @@ scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer self,
       [log](fetch_atom, ClientId client, TaskId task) { log->fetched.emplace_back(client, task); },
       [log](want_atom, std::uint64_t updates) { log->wanted.push_back(updates); },
       [log](settle_atom, ClientId client, TaskId task) { log->settled.emplace_back(client, task); },
+      [log](settle_atom, ClientId client, TaskId task, const TaskAnswer&) {
+        log->settled.emplace_back(client, task);
+      },
       [log](lost_atom, ClientId, TaskId task, const std::string& reason) {
         log->lost.emplace_back(task, reason);
       },

@@ -17,10 +17,7 @@ struct MetricsLog {
   std::vector<Evaluation> evaluations;
   std::vector<std::pair<Version, Version>> skips;
   std::vector<std::pair<Version, bool>> restores;
-  std::vector<Roster> rosters;
   std::vector<std::string> restarts;
-  std::uint64_t bytes_up = 0;
-  std::uint64_t bytes_down = 0;
   int begins = 0;
   bool silent = false;  ///< versions are not acknowledged
 };

@@ -103,7 +103,11 @@ std::vector<ChildSpec> Federation::children() {
   const auto recovery = CheckpointerOptions{trainer->layout(), options.strategy, {}, initial};
   specs.push_back(
       {"checkpointer", spawning(time, checkpointer, recovery, run, chaos_), entering(&Peers::checkpointer)});
-  specs.push_back({"metrics", spawning(time, metrics, MetricsOptions{options.goals, "test"}, run, chaos_),
+  const auto board = std::make_shared<RunBoard>();
+  specs.push_back({"metrics",
+                   spawning(time, metrics,
+                            MetricsOptions{options.goals, "test", std::make_shared<std::uint64_t>(0), board},
+                            run, chaos_),
                    entering(&Peers::metrics)});
   specs.push_back({"evaluator",
                    spawning(time, evaluator, options.evaluation,
@@ -120,6 +124,8 @@ std::vector<ChildSpec> Federation::children() {
   scheduling.backup_tasks = options.backup_tasks;
   scheduling.upload = options.upload;
   auto memory = SchedulerMemory();
+  memory.board = board;
+  memory.measures = [run] { return run->load_measures().value(); };
   memory.next_epoch = [run] { return run->next_epoch().value(); };
   if (options.durable_updates) memory.open_leases = [run] { return run->open_leases().value(); };
   specs.push_back(
@@ -143,6 +149,7 @@ std::vector<ChildSpec> Federation::children() {
   sessions.evaluate_on_clients = options.evaluation.on_clients;
   sessions.durable_updates = options.durable_updates;
   sessions.storage = run;
+  sessions.board = board;
   sessions.chaos = chaos_;
   specs.push_back(
       {"gateway", spawning(time, gateway, terms, sessions, AdmissionOptions()), entering(&Peers::gateway)});

@@ -54,7 +54,7 @@ class BookOnClock {
     return book.take_effects();
   }
   Effects want(std::uint64_t updates) {
-    book.want(updates);
+    book.want(updates, now);
     return book.take_effects();
   }
   Effects settle(ClientId client, TaskId id) {

@@ -51,10 +51,20 @@ class MemoryStorage final : public RunStorage {
   Result<std::vector<UpdateRecord>> newest_accepted() override;
   Result<void> save_lease(const Task& task) override;
   Result<std::vector<Task>> open_leases() override;
+  Result<void> save_measures(const MeasuresTable& table) override {
+    const auto lock = std::lock_guard(mutex_);
+    measures = table;
+    return {};
+  }
+  Result<MeasuresTable> load_measures() override {
+    const auto lock = std::lock_guard(mutex_);
+    return measures;
+  }
   Result<void> save_version(const VersionRecord& version) override;
   Result<void> complete_version(Version version, const std::optional<Evaluation>& evaluation) override;
   Result<RunTotals> roll_back(Version version) override;
   std::optional<double> best_accuracy() override;
+  MeasuresTable measures;
   Result<Epoch> next_epoch() override { return ++epoch; }
   std::string transfer_folder() const override { return {}; }
 

@@ -60,6 +60,7 @@ SessionFixture::SessionFixture() {
   gateway = time.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::ok_atom) {}}; });
   options.layout = small_layout();
   options.storage = storage;
+  options.board = board;
   options.chaos = std::make_shared<Chaos>();
   start();
 }

@@ -35,6 +35,7 @@ class SessionFixture {
   VirtualTime time;
   Neighbours neighbours{time};
   std::shared_ptr<MemoryStorage> storage = std::make_shared<MemoryStorage>();
+  RunBoardPtr board = std::make_shared<RunBoard>();
   std::shared_ptr<ClientLog> client_log = std::make_shared<ClientLog>();
   client_actor client = spawn_listening_client(time, client_log);
   caf::actor gateway;

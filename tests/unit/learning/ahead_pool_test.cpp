@@ -137,5 +137,20 @@ TEST_CASE("a pool that ends drops what it has") {
     while (endless->slices == 0) std::this_thread::yield();
   }
   CHECK(noted.order.empty());
-  CHECK_THROWS(fl::AheadPool(0));
+}
+
+TEST_CASE("without workers a job is computed when its result is taken") {
+  auto noted = Order();
+  auto pool = fl::AheadPool(0);
+  const auto first = pool.submit(noted.job(1), kStart);
+  const auto second = pool.submit(noted.job(2), kStart);
+  const auto third = pool.submit(noted.job(3), kStart);
+  CHECK(pool.finish(second) == nullptr);
+  CHECK(noted.order == std::vector<int>{2});
+  pool.cancel(first);
+  CHECK(pool.finish(first) != nullptr);
+  CHECK(pool.finish(third) == nullptr);
+  CHECK(noted.order == std::vector<int>{2, 3});
+  CHECK_THROWS_WITH(std::rethrow_exception(pool.finish(pool.submit(std::make_shared<Throwing>(), kStart))),
+                    "no luck");
 }

@@ -167,7 +167,7 @@ TEST_CASE("no more work is given than updates are wanted") {
   book.want(1);
   CHECK(book.settle(0, first).nudge.empty());
   CHECK(book.reason_to_wait(0) == "the run's last updates (run.max_updates)");
-  CHECK(book.lose(1, second, "gone").nudge == std::vector<ClientId>{0, 2});
+  CHECK(book.lose(1, second, "gone").nudge == std::vector<ClientId>{2});  // who has waited longest
   CHECK(book.task(2).id > second);
   CHECK(book.reason_to_wait(0) == "the run's last updates (run.max_updates)");
   CHECK(book.want(3).nudge == std::vector<ClientId>{0});  // a model that went back wants more again

@@ -41,8 +41,8 @@ auto fields(const Ready& x) {
   return std::tie(a, b, c, d, e, f);
 }
 auto fields(const Task& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
 }
 auto fields(const Assignment& x) {
   const auto& [a, b, c, d] = x;
@@ -103,8 +103,8 @@ void check_round_trip(const T& value) {
 Task example_task() {
   auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5, true};
   auto upload = UploadSettings{"top_k:0.01+int8", 0.9, 3, 0.25};
-  return {11,   3,  5,         TaskKind::evaluate,  9,    6,        10,    21, true,
-          12.5, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload};
+  return {11,   3,  5,         TaskKind::evaluate,  9,    6,        10,    21, true, 12.5,
+          3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload};
 }
 
 Bytes example_bytes() {

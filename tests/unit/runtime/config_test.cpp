@@ -332,8 +332,8 @@ TEST_CASE("what could not be written to config.toml is refused") {
 }
 
 TEST_CASE("what this version does not have yet is refused, not ignored") {
-  for (const auto& setting : std::vector<std::pair<std::string, std::string>>{
-           {"schedule.adaptive_work", "true"}, {"data.name", "csv"}, {"model.file", "a.pt"}}) {
+  for (const auto& setting :
+       std::vector<std::pair<std::string, std::string>>{{"data.name", "csv"}, {"model.file", "a.pt"}}) {
     CAPTURE(setting.first);
     CHECK(holds_all(refusal({setting}), {setting.first, setting.second, "not available in this version"}));
   }
