@@ -32,8 +32,9 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
     promise.deliver(to_caf({ec::unavailable, "the trainer is not prepared"}));
     return promise;
   }
-  auto run =
-      TrainingRun::begin(*means, task, base, residual, {welcome.seed, welcome.update_content == "model"});
+  auto terms = TrainingTerms{welcome.seed, welcome.update_content == "model"};
+  terms.stop_after = Seconds(task.stop_after_seconds / options.speed);
+  auto run = TrainingRun::begin(*means, task, base, residual, terms);
   if (!run) {
     promise.deliver(to_caf(run.error()));
     return promise;

@@ -1,5 +1,6 @@
 #include "actors/training_desk.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "actors/crash_report.hpp"
@@ -24,9 +25,25 @@ double TrainingDesk::compute_seconds(const Task& task) const {
   return options_.cost.task_s + samples * options_.cost.sample_s;
 }
 
-Result<TrainingDesk::Outlook> TrainingDesk::begin(const Task& task, ParametersPtr base, ResidualPtr residual,
+/// With accept_partial only as many batches as there is time for, transfers included.
+Task TrainingDesk::within_time(Task task) const {
+  if (task.stop_after_seconds == 0 || options_.cost.sample_s == 0 || !means_.data) return task;
+  const auto own = means_.data->size();
+  const auto all = samples_processed(task.training, own);
+  const auto besides = profile_.download_seconds(task.model_bytes) +
+                       profile_.upload_seconds(means_.trainer->layout()->size_bytes());
+  const auto affordable =
+      std::max(0.0, task.stop_after_seconds - besides) / (profile_.speed * options_.cost.sample_s);
+  if (affordable >= static_cast<double>(all)) return task;
+  const auto batch = std::min<std::uint64_t>(task.training.batch_size, own);
+  task.training.steps = std::max(1u, static_cast<std::uint32_t>(affordable / static_cast<double>(batch)));
+  return task;
+}
+
+Result<TrainingDesk::Outlook> TrainingDesk::begin(const Task& given, ParametersPtr base, ResidualPtr residual,
                                                   TimePoint now) {
   cancel();
+  const auto task = within_time(given);
   const auto compute = profile_.speed * compute_seconds(task);
   const auto takes = profile_.download_seconds(task.model_bytes) + compute;
   if (profile_.dropout > 0) {

@@ -54,6 +54,7 @@ class TrainingDesk {
 
  private:
   double compute_seconds(const Task& task) const;
+  Task within_time(Task task) const;
 
   DeskOptions options_;
   TrainingMeans means_;

@@ -42,11 +42,17 @@ Result<std::shared_ptr<TrainingRun>> TrainingRun::begin(const TrainingMeans& mea
 }
 
 bool TrainingRun::run_slice(std::chrono::steady_clock::time_point until) {
+  if (!begun_) begun_ = std::chrono::steady_clock::now();
   if (evaluation_ && !evaluated_) {
     evaluated_ = evaluation_->run_slice(until);
     return evaluated_ && !training_ ? (encode(), true) : false;
   }
-  if (training_ && !training_->run_slice(until)) return false;
+  if (training_ && !training_->run_slice(until)) {
+    const auto late =
+        terms_.stop_after.count() > 0 && std::chrono::steady_clock::now() - *begun_ >= terms_.stop_after;
+    if (!late) return false;
+    training_->stop();
+  }
   encode();
   return true;
 }

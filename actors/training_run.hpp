@@ -20,6 +20,7 @@ struct TrainingTerms {
   std::uint64_t seed = 0;                        ///< of the run
   bool whole_model = false;                      ///< updates are the model itself (FedAsync)
   std::optional<double> simulated_seconds = {};  ///< what the training says it took; none: what it took
+  Seconds stop_after{0};                         ///< what is trained until then is enough; 0: all is wanted
 };
 
 /// What a client with these means says of itself.
@@ -47,6 +48,7 @@ class TrainingRun final : public Job {
   LayoutPtr layout_;
   std::unique_ptr<EvaluationJob> evaluation_;  ///< null: not asked for
   bool evaluated_ = false;
+  std::optional<std::chrono::steady_clock::time_point> begun_;
   std::unique_ptr<TrainingJob> training_;  ///< null: only the evaluation is asked for
   Result<TrainedUpdatePtr> result_;
 };

@@ -44,6 +44,9 @@ class TrainingJob : public Job {
   /// Of the steps done so far: complete once run_slice has returned true.
   virtual TrainingReport report() const = 0;
 
+  /// What is done so far is all; to be called between two slices, after the first.
+  virtual void stop() {}
+
   /// Writes x_i − x_base, or with `whole_model` x_i itself; `out` has the layout's size. Once, after the end.
   virtual void write_update(std::span<float> out, bool whole_model) = 0;
 };

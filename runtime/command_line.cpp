@@ -74,6 +74,8 @@ struct Options {
   bool log_json = false;
   bool no_progress = false;
   std::string target;
+  std::vector<std::string> targets;
+  std::optional<double> target_accuracy;
   std::string until;
   std::string without;
   std::string keys_folder = ".";
@@ -189,6 +191,15 @@ tl::expected<CommandLine, CommandLineEnd> replay_command(const Options& options)
   return command;
 }
 
+CommandLine compare_command(const Options& options) {
+  auto command = CommandLine();
+  command.action = Action::compare;
+  command.targets = options.targets;
+  command.target_accuracy = options.target_accuracy;
+  command.out = options.out.empty() ? "compare.html" : options.out;
+  return command;
+}
+
 void add_settings(CLI::App& app, Options& options) {
   app.add_option("--config", options.configs, "TOML file with settings; may be repeated, later ones win")
       ->type_name("FILE")
@@ -247,6 +258,10 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   replay->add_option("target", options.target)->required();
   replay->add_option("--until", options.until);
   replay->add_option("--without", options.without);
+  auto* const compare = app.add_subcommand("compare");
+  compare->add_option("targets", options.targets)->required();
+  compare->add_option("--target", options.target_accuracy)->check(CLI::Range(0.0, 1.0));
+  compare->add_option("--out", options.out);
   auto* const pardon = app.add_subcommand("pardon");
   pardon->add_option("target", options.target)->required();
   pardon->add_option("name", options.name)->required();
@@ -296,6 +311,7 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
     return command;
   }
   if (*replay) return replay_command(options);
+  if (*compare) return compare_command(options);
   return run_command(options);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "runtime/config.hpp"
 
@@ -33,6 +34,7 @@ enum class Action : std::uint8_t {
   stop,            ///< end the run at `target`
   pardon,          ///< let the quarantined client `name` of the run at `target` in again
   replay,          ///< make the model of the run at `target` again
+  compare,         ///< the runs at `targets` side by side
   keys_init,       ///< make a federation's keys in `target`
   keys_client,     ///< make keys for the client `name` in `target`
   keys_revoke,     ///< take the client `name` off the allow list in `target`
@@ -64,6 +66,8 @@ struct CommandLine {
   std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR;
                        ///< of keys: DIR
   int days = 0;        ///< of keys: how long certificates hold; 0: not given
+  std::vector<std::string> targets;      ///< of compare: RUN_DIR…
+  std::optional<double> target_accuracy;  ///< of compare
   std::optional<Version> until;  ///< of replay
   std::string without;           ///< of replay: a client's name or index
 };

@@ -18,6 +18,7 @@ Usage:
   fl_actor_node stop   RUN_DIR|HOST[:PORT]        end a run: what is under way is saved
   fl_actor_node pardon RUN_DIR NAME               let a quarantined client take part again
   fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
+  fl_actor_node compare RUN_DIR... [--target ACCURACY] [--out FILE]   runs side by side: a table, and a page (compare.html)
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
   fl_actor_node config default | docs             every key with its default, as TOML or as a reference
 

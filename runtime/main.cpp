@@ -5,6 +5,7 @@
 
 #include "learning/memory_policy.hpp"
 #include "runtime/command_line.hpp"
+#include "runtime/compare_command.hpp"
 #include "runtime/config.hpp"
 #include "runtime/keys_command.hpp"
 #include "runtime/logging.hpp"
@@ -27,6 +28,10 @@ fl::ExitCode run(const fl::CommandLine& command_line) {
   }
   if (command_line.action == Action::replay)
     return fl::replay_run({command_line.target, command_line.until, command_line.without});
+  if (command_line.action == Action::compare)
+    return fl::compare_runs({{command_line.targets.begin(), command_line.targets.end()},
+                             command_line.out.value_or("compare.html"),
+                             command_line.target_accuracy});
   if (command_line.action == Action::keys_init || command_line.action == Action::keys_client ||
       command_line.action == Action::keys_revoke)
     return fl::run_keys_command(command_line);

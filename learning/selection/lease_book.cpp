@@ -22,6 +22,9 @@ constexpr auto kReturn = Seconds(60);
 /// Answered tasks that say what is usual.
 constexpr std::size_t kDurations = 32;
 
+/// A lease lasts so many times as long as training may take that stops at a deadline.
+constexpr double kUploadTime = 2;
+
 /// What the newest version counts in the mean time between two.
 constexpr double kNewestVersion = 0.1;
 
@@ -530,10 +533,11 @@ void LeaseBook::plan(Task& task) {
       plan_work(work, options_.training, members_[task.client].samples, measures_of(task.client), median_s_);
   if (planned.steps > 0) task.training.steps = planned.steps;
   if (!planned.deadline) return;
+  if (work.accept_partial) task.stop_after_seconds = planned.deadline->count();
+  // Who stops in time has some more for the upload.
+  const auto deadline = planned.deadline->count() * (work.accept_partial ? kUploadTime : 1);
   const auto timeout = options_.task_timeout.count();
-  task.deadline_seconds =
-      timeout > 0 ? std::min(timeout, planned.deadline->count()) : planned.deadline->count();
-  if (work.accept_partial) task.stop_after_seconds = task.deadline_seconds;
+  task.deadline_seconds = timeout > 0 ? std::min(timeout, deadline) : deadline;
 }
 
 UploadSettings LeaseBook::upload_from(Version base) const {

@@ -25,6 +25,7 @@ class TorchTrainingJob final : public TrainingJob {
 
   bool run_slice(std::chrono::steady_clock::time_point until) override;
   TrainingReport report() const override;
+  void stop() override { steps_wanted_ = steps_; }
   void write_update(std::span<float> out, bool whole_model) override;
 
  private:
