@@ -18,6 +18,13 @@ bool is_final(ec code) {
 
 }  // namespace
 
+FleetState::~FleetState() {
+  for (const auto& [client, one] : active) {
+    caf::anon_send_exit(one.session, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(one.client, caf::exit_reason::user_shutdown);
+  }
+}
+
 double FleetState::time_s() const {
   return (options.time_before + Seconds(self->clock().now() - begun)).count();
 }

@@ -83,6 +83,8 @@ struct FleetState {
   std::unordered_map<ClientId, LeasePtr> early;  ///< leases of clients whose last errand has not ended yet
 
   explicit FleetState(fleet_actor::pointer actor) : self(actor) {}
+  /// Its clients and sessions end with it.
+  ~FleetState();
 
   double time_s() const;
   void on_wire(const PeersPtr& handles);

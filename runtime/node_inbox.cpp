@@ -87,6 +87,8 @@ RunEnd NodeInbox::wait_for_end(const std::function<void(const RunStatus&)>& show
 void NodeInbox::stop(const supervisor_actor& supervisor) {
   (void)request<bool>(supervisor, kStopTimeout, stop_atom_v);
   peers_ = nullptr;
+  // Who was told to end does so.
+  if (clock_ != nullptr) let_happen([] { return true; }, std::chrono::milliseconds(0));
 }
 
 }  // namespace fl
