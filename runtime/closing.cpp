@@ -104,6 +104,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
   summary.reason = end.reason;
   summary.strategy = to_string(setup.config.strategy.name);
   summary.clients = setup.config.clients.count;
+  if (inbox.clock() != nullptr) summary.events = inbox.clock()->events();
   if (inbox.has_peers()) caf::anon_send(inbox.peers().metrics, status_atom_v, std::string("stopping"));
 
   auto last = inbox.ask<PublicationPtr>(&Peers::aggregator, kSaveTimeout, stop_atom_v, end.reason);

@@ -66,10 +66,10 @@ struct CommandLine {
   std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR;
                        ///< of keys: DIR
   int days = 0;        ///< of keys: how long certificates hold; 0: not given
-  std::vector<std::string> targets;      ///< of compare: RUN_DIR…
+  std::vector<std::string> targets;       ///< of compare: RUN_DIR…
   std::optional<double> target_accuracy;  ///< of compare
-  std::optional<Version> until;  ///< of replay
-  std::string without;           ///< of replay: a client's name or index
+  std::optional<Version> until;           ///< of replay
+  std::string without;                    ///< of replay: a client's name or index
 };
 
 /// The process is to end here: --help, --version, or a usage error.

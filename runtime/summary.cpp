@@ -38,6 +38,7 @@ void for_each_key(Summary& s, Field field) {
   field("final_loss", s.final_loss);
   field("wall_seconds", s.wall_seconds);
   field("virtual_seconds", s.virtual_seconds);
+  field("events", s.events);
   field("bytes_up", s.bytes_up);
   field("bytes_down", s.bytes_down);
   field("restarts", s.restarts);

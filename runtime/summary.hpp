@@ -41,6 +41,8 @@ struct RunSummary {
   std::optional<double> final_loss;
   double wall_seconds = 0;                ///< from the first lease to the stop
   std::optional<double> virtual_seconds;  ///< simulated time
+  std::optional<std::uint64_t>
+      events;  ///< messages between actors in this life of the process, where counted
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   std::uint64_t restarts = 0;

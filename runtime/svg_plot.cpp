@@ -74,8 +74,10 @@ struct Frame {
       text += fmt::format(
           R"(<path class="grid" d="M{0} {1:.1f}H{2}"/><text x="{3}" y="{4:.1f}" text-anchor="end">{5:.4g}</text>)",
           kLeft, py(tick), right(), kLeft - 6, py(tick) + 4, std::abs(tick) < step / 1e6 ? 0 : tick);
-    return text + fmt::format(R"svg(<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>)svg",
-                              (kTop + height - kBottom) / 2, xml_escaped(label));
+    return text +
+           fmt::format(
+               R"svg(<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>)svg",
+               (kTop + height - kBottom) / 2, xml_escaped(label));
   }
 };
 

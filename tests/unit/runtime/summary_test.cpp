@@ -88,6 +88,7 @@ TEST_CASE("summary.json holds every key of the contract, in order") {
                                          "final_loss",
                                          "wall_seconds",
                                          "virtual_seconds",
+                                         "events",
                                          "bytes_up",
                                          "bytes_down",
                                          "restarts",
