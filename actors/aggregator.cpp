@@ -74,7 +74,6 @@ void AggregatorState::on_wire(const PeersPtr& handles) {
     for (const auto& version : unrecorded) record(version);
   }
   // Whoever was restarted has forgotten the current version; for the others this is no news.
-  told_wanted = 0;
   tell_wanted();
   self->send(peers->scheduler, publish_atom_v, publication(false));
   self->send(peers->evaluator, publish_atom_v, publication(false));
@@ -225,7 +224,6 @@ void AggregatorState::decide(const ValidUpdatePtr& update, ReceiptPromise promis
     const auto answer = answer_of(*update, *weight);
     answered[update->info.client] = answer;
     done[update->owner] = update->work;
-    tell_wanted();
     self->send(peers->scheduler, settle_atom_v, update->info.client, task, answer_in(update->info));
     // A receipt that waits for the disk is to go with the save that a full buffer begins.
     if (options.durable_updates) acknowledge(std::move(promise), answer);
@@ -325,14 +323,12 @@ void AggregatorState::tell_all() {
   self->send(peers->metrics, std::make_shared<const std::vector<UpdateRecord>>(std::exchange(untold, {})));
 }
 
-/// A cohort is trained as a whole; for the others there is no use in more work than is wanted.
+/// A cohort is trained as a whole; for the others there is no use in more work than is wanted. The scheduler counts
+/// from there.
 void AggregatorState::tell_wanted() {
   const auto goal_updates = options.goals.max_updates;
   if (goal_updates == 0 || is_synchronous(options.strategy.name)) return;
   const auto left = goal_updates - std::min(goal_updates, aggregation->updates_accepted());
-  // With more left than clients it limits nobody.
-  if (left > std::max(live, 1u) && told_wanted > live) return;
-  told_wanted = left;
   self->send(peers->scheduler, want_atom_v, left);
 }
 
@@ -425,6 +421,7 @@ void AggregatorState::publish() {
   unrecorded.push_back(made);
   record(made);
   self->send(peers->evaluator, publish_atom_v, news);
+  tell_wanted();
   if (!over) self->send(peers->scheduler, publish_atom_v, news);
 }
 

@@ -112,7 +112,6 @@ struct AggregatorState {
       done;                          ///< the newest work of each client that was folded, by whoever did it
   std::deque<Arrival> arrivals;      ///< not decided yet
   std::vector<UpdateRecord> untold;  ///< decisions that metrics has not heard of
-  std::uint64_t told_wanted = 0;     ///< the scheduler, of updates
   LedgerBatch unsaved;               ///< decisions that are not on disk, oldest first
   std::uint64_t committed = 0;       ///< number of the newest update that is on disk
   std::vector<Acknowledgement> unheard;  ///< of updates above it

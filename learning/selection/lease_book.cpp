@@ -278,6 +278,7 @@ void LeaseBook::settle(ClientId client, TaskId task, TimePoint now, const std::o
                                                std::max<std::uint64_t>(1, members_[client].samples));
     measures_of(client).note_answer(*answer, took.count(), static_cast<double>(answer->steps * batch));
     ++answered_;
+    if (wanted_ && *wanted_ > 0) --*wanted_;
   }
   const auto work = settled.work;
   take_lease(client);
