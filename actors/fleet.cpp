@@ -12,7 +12,7 @@ namespace fl {
 namespace {
 
 /// What no later task of the same client will change.
-bool is_final(ec code) {
+bool ends_the_run(ec code) {
   return code == ec::bad_config || code == ec::bad_data || code == ec::layout_mismatch;
 }
 
@@ -157,7 +157,7 @@ void FleetState::on_down(const caf::down_msg& down) {
   if (down.reason && down.reason != caf::exit_reason::user_shutdown) {
     const auto reason = from_caf(down.reason);
     self->send_exit(ended.mapped().session, caf::exit_reason::user_shutdown);
-    if (is_final(reason.code)) {
+    if (ends_the_run(reason.code)) {
       caf::anon_send(peers->node, lost_atom_v, "client-" + std::to_string(client) + ": " + to_string(reason));
       return;
     }

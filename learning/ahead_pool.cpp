@@ -19,7 +19,8 @@ namespace fl {
 
 namespace {
 
-constexpr std::size_t kWindowPerWorker = 32;
+/// Enough that nobody stands still while the clock waits for one long job.
+constexpr std::size_t kWindowPerWorker = 8;
 
 /// How long a cancelled job may go on.
 constexpr auto kSlice = std::chrono::milliseconds(100);

@@ -21,7 +21,7 @@ class AheadPool {
   using TimePoint = std::chrono::steady_clock::time_point;
   using JobId = std::uint64_t;
 
-  /// `window` 0 means 32 · workers. Without workers a job is computed by who takes its result, which is best
+  /// `window` 0 means 8 · workers. Without workers a job is computed by who takes its result, which is best
   /// for jobs that take no longer than waking a thread.
   explicit AheadPool(std::size_t workers, std::size_t window = 0);
 

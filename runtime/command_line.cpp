@@ -323,6 +323,9 @@ Result<Config> load_config(const CommandLine& command_line) {
     if (std::filesystem::exists(stored, error)) sources.files = {stored};
   }
   auto config = load_config(sources);
+  const auto runs = command_line.action == Action::run;
+  if (config && runs && command_line.role != Role::simulate && config->simulate.clock == "virtual")
+    return fail(ec::bad_config, "simulate.clock = \"virtual\" is for --role simulate: across processes time is real");
   if (config && config->store.durability == "auto")
     config->store.durability = command_line.role == Role::aggregator ? "update" : "snapshot";
   return config;

@@ -108,6 +108,18 @@ Result<void> check_clients(const Config& config, const Origins& origins) {
     return origins.refuse({"clients.speed", "clients.speed_list"},
                           "clients.speed_list is given, but clients.speed is \"" + clients.speed +
                               "\"; leave one of them out, or set clients.speed to \"list\"");
+  if (config.simulate.clock != "virtual")
+    for (const auto& [key, is_set] : std::initializer_list<std::pair<const char*, bool>>{
+             {"clients.up_mbit_s", clients.up_mbit_s > 0},
+             {"clients.down_mbit_s", clients.down_mbit_s > 0},
+             {"clients.latency_ms", clients.latency_ms > 0},
+             {"clients.availability", clients.availability != "always"},
+             {"clients.join_spread_s", clients.join_spread_s > 0},
+             {"clients.trace", !clients.trace.empty()}})
+      if (is_set)
+        return origins.refuse({key, "simulate.clock"},
+                              std::string(key) + " describes devices of a simulated clock; set simulate.clock = "
+                                                 "\"virtual\", or leave it out");
   if (config.scheduler.min_clients > clients.count)
     return origins.refuse({"clients.minimum", "clients.count"},
                           "clients.minimum = " + std::to_string(config.scheduler.min_clients) +

@@ -39,7 +39,7 @@ class Training(VirtualTest):
     def test_synchronous_training_gives_the_same_model_on_either_clock(self):
         settings = [*SMALL, "strategy.name=fedavg", "run.max_versions=4"]
         virtual = self.simulate("virtual", *settings, "clients.speed=lognormal")
-        real = self.simulate("real", *settings, "simulate.clock=real")
+        real = self.simulate("real", *settings, "simulate.clock=real")  # the later setting wins
         self.assertEqual(virtual["model_sha256"], real["model_sha256"])
         self.assertEqual(virtual["bytes_up"], real["bytes_up"])
         self.assertIsNone(real["virtual_seconds"])
@@ -120,6 +120,12 @@ class Clock(VirtualTest):
         output = self.echo("run", f"clients.trace={trace}", code=2)
         self.assertIn("devices.csv:3", output)
         self.assertFalse((self.folder / "run").exists())
+
+    def test_time_is_real_across_processes(self):
+        code, output = self.run_node("--role", "aggregator", "--out", self.folder / "run",
+                                     settings=["simulate.clock=virtual"])
+        self.assertEqual(code, 2, output)
+        self.assertIn("--role simulate", output)
 
     def test_a_federation_that_comes_to_a_standstill_says_so(self):
         trace = self.folder / "devices.csv"

@@ -326,6 +326,18 @@ TEST_CASE("settings that contradict each other are refused") {
   CHECK(holds_all(refusal({{"chaos.crash", "everything"}}), {"chaos.crash", "everything"}));
 }
 
+TEST_CASE("devices that only a simulated clock can have are refused on the real one") {
+  for (const auto& setting : std::vector<std::pair<std::string, std::string>>{{"clients.up_mbit_s", "5"},
+                                                                              {"clients.latency_ms", "20"},
+                                                                              {"clients.availability", "diurnal"},
+                                                                              {"clients.join_spread_s", "60"},
+                                                                              {"clients.trace", "devices.csv"}}) {
+    CAPTURE(setting.first);
+    CHECK(holds_all(refusal({setting}), {setting.first, "simulate.clock = \"virtual\""}));
+    CHECK(with({setting, {"simulate.clock", "virtual"}}).has_value());
+  }
+}
+
 TEST_CASE("what could not be written to config.toml is refused") {
   CHECK(holds_all(refusal({{"net.allow_list", "list\xaa"}}), {"net.allow_list", "UTF-8"}));
   CHECK(with({{"net.allow_list", "schl\xc3\xbcssel \"\\ \x01"}}).has_value());
