@@ -323,8 +323,8 @@ void AggregatorState::tell_all() {
   self->send(peers->metrics, std::make_shared<const std::vector<UpdateRecord>>(std::exchange(untold, {})));
 }
 
-/// A cohort is trained as a whole; for the others there is no use in more work than is wanted. The scheduler counts
-/// from there.
+/// A cohort is trained as a whole; for the others there is no use in more work than is wanted. The scheduler
+/// counts from there.
 void AggregatorState::tell_wanted() {
   const auto goal_updates = options.goals.max_updates;
   if (goal_updates == 0 || is_synchronous(options.strategy.name)) return;

@@ -131,7 +131,8 @@ void FleetState::begin(const LeasePtr& lease) {
                             {},
                             std::make_shared<const Lease>(Lease{lease->assignment, nullptr}),
                             means.data ? means.data->size() : 1,
-                            means.validation ? means.validation->size() : 0};
+                            means.validation ? means.validation->size() : 0,
+                            self->clock().now()};
   auto desk = std::make_shared<TrainingDesk>(options.desk, std::move(means), options.profiles[client]);
   auto one = Active();
   one.lease = member.lease;

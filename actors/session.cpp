@@ -629,7 +629,7 @@ local_session_actor::behavior_type fleet_session(local_session_actor::stateful_p
   state.ready->samples = member.samples;
   state.ready->validation_samples = member.validation_samples;
   state.one_lease = true;
-  state.leased_at = self->clock().now();
+  state.leased_at = member.leased_at;
   return behavior_of(self);
 }
 

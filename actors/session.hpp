@@ -132,6 +132,7 @@ struct FleetMember {
   LeasePtr lease;  ///< its model has been handed on
   std::uint64_t samples = 0;
   std::uint64_t validation_samples = 0;
+  std::chrono::steady_clock::time_point leased_at;
 };
 
 /// A session for one lease, which it ends with.

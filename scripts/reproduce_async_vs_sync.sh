@@ -15,7 +15,7 @@ run() { # NAME SETTING...
   name=$1
   shift
   runs="${runs:-} $folder/$name"
-  [ -e "$folder/$name/summary.json" ] && return
+  grep -q '"status": "completed"' "$folder/$name/summary.json" 2>/dev/null && return
   rm -rf "${folder:?}/$name"
   set -- $(for setting in "$@"; do printf ' --set %s' "$setting"; done)
   echo "$name"

@@ -527,7 +527,9 @@ void LeaseBook::plan(Task& task) {
   const auto& work = options_.work;
   if (!work.adaptive && work.deadline_factor == 0) return;
   if (answered_ >= median_due_) {
-    median_s_ = median_task_s(measures_, options_.training);
+    median_s_ = median_task_s(measures_, options_.training, [this](ClientId client) {
+      return client < members_.size() ? members_[client].samples : 0;
+    });
     median_due_ = answered_ + 1 + measures_.size() / 10;
   }
   const auto planned =

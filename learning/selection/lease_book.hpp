@@ -141,8 +141,8 @@ class LeaseBook {
   /// The lease was given up.
   void lose(ClientId client, TaskId task, const std::string& reason, TimePoint now);
 
-  /// So many more updates are wanted, less one with each answer from here: no more leases than that are open at
-  /// once.
+  /// So many more updates are wanted, less one with each answer from here: no more leases than that are open
+  /// at once.
   void want(std::uint64_t updates, TimePoint now);
 
   /// A new version. `anew`: leases of later versions, and of cohorts all, are void from now on, under a new

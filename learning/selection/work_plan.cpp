@@ -8,12 +8,15 @@
 
 namespace fl {
 
-std::optional<double> median_task_s(const MeasuresTable& measures, const TrainingSettings& settings) {
+std::optional<double> median_task_s(const MeasuresTable& measures, const TrainingSettings& settings,
+                                    const std::function<std::uint64_t(ClientId)>& samples_of) {
   auto durations = std::vector<double>();
-  for (const auto& one : measures)
-    if (const auto expected = one.expected_s(
-            static_cast<double>(samples_processed(settings, static_cast<std::size_t>(one.samples)))))
+  for (auto client = ClientId{0}; client < measures.size(); ++client) {
+    // Not by the samples of its last update: those were fewer where it was given less work.
+    const auto work = samples_processed(settings, static_cast<std::size_t>(samples_of(client)));
+    if (const auto expected = measures[client].expected_s(static_cast<double>(work)))
       durations.push_back(*expected);
+  }
   if (durations.empty()) return std::nullopt;
   const auto middle = durations.begin() + static_cast<std::ptrdiff_t>(durations.size() / 2);
   std::ranges::nth_element(durations, middle);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "learning/selection/client_measures.hpp"
@@ -17,8 +18,8 @@ struct WorkOptions {
   Seconds target{0};      ///< that a task is to take; 0: what the median client takes for the configured work
   double least = 0.1;     ///< of the configured work, in (0, 1]
   double most = 4;        ///< ≥ 1
-  double deadline_factor = 0;  ///< a lease runs out at so many times what the client's task is expected to
-                               ///< take; 0: at the task's timeout only
+  double deadline_factor = 0;   ///< a lease runs out at so many times what the client's task is expected to
+                                ///< take; 0: at the task's timeout only
   bool accept_partial = false;  ///< the client sends at the deadline what it has until then
 };
 
@@ -29,8 +30,9 @@ struct WorkPlan {
 };
 
 /// The median client's time for the configured work, over those that are known: what `target` 0 means. Kept
-/// up to date by the caller. None: nobody is known.
-std::optional<double> median_task_s(const MeasuresTable& measures, const TrainingSettings& settings);
+/// up to date by the caller. `samples_of` says how many samples a client has. None: nobody is known.
+std::optional<double> median_task_s(const MeasuresTable& measures, const TrainingSettings& settings,
+                                    const std::function<std::uint64_t(ClientId)>& samples_of);
 
 /// For a client with `samples` samples. Who is not known gets the configured work.
 WorkPlan plan_work(const WorkOptions& options, const TrainingSettings& settings, std::uint64_t samples,

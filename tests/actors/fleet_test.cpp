@@ -58,6 +58,8 @@ TEST_CASE("a fleet does what clients on their own do, at the same times") {
   CHECK(accepted(federation) == std::map<ClientId, int>{{0, 100}, {1, 100}, {2, 100}, {3, 10}});
   CHECK(federation.totals.updates_accepted == 310);
   CHECK(federation.totals.updates_rejected.empty());
+  for (const auto& update : federation.storage->updates)
+    CHECK(update.total_s == doctest::Approx(update.client == 3 ? 2 : 0.2));
 }
 
 TEST_CASE("synchronous: a fleet ends in the same model as clients on their own") {

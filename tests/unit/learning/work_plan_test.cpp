@@ -60,22 +60,28 @@ TEST_CASE("slow clients get fewer batches, fast ones more, within bounds") {
 
 TEST_CASE("without a target, tasks take what the median client needs") {
   const auto measures = MeasuresTable{client(10), client(100), {}, client(1000)};
-  const auto median = median_task_s(measures, one_epoch());
+  const auto median = median_task_s(measures, one_epoch(), [](ClientId) { return 600; });
   REQUIRE(median.has_value());
   CHECK(*median == doctest::Approx(6));
   CHECK(plan_work(adaptive(), one_epoch(), 600, measures[0], median).steps == 2);
   CHECK(plan_work(adaptive(), one_epoch(), 600, measures[1], median).steps == 20);
   CHECK(plan_work(adaptive(), one_epoch(), 600, measures[0], std::nullopt).steps == 0);
-  CHECK_FALSE(median_task_s({}, one_epoch()).has_value());
+  CHECK_FALSE(median_task_s({}, one_epoch(), [](ClientId) { return 600; }).has_value());
+  // What the last task was does not change what the configured work takes.
+  auto little = MeasuresTable{client(100)};
+  little[0].note_answer({0.6, 2, 60, 0.5}, 0.6, 60);
+  CHECK(*median_task_s(little, one_epoch(), [](ClientId) { return 600; }) == doctest::Approx(6));
 }
 
 TEST_CASE("a deadline follows from what the client's work is expected to take") {
   auto options = WorkOptions();
   options.deadline_factor = 2;
-  CHECK(plan_work(options, one_epoch(), 600, client(100, 1), std::nullopt).deadline->count() == doctest::Approx(14));
+  CHECK(plan_work(options, one_epoch(), 600, client(100, 1), std::nullopt).deadline->count() ==
+        doctest::Approx(14));
   CHECK(plan_work(options, one_epoch(), 600, client(100, 1), std::nullopt).steps == 0);
   options.adaptive = true;
   options.target = Seconds(4);
-  CHECK(plan_work(options, one_epoch(), 600, client(100, 1), std::nullopt).deadline->count() == doctest::Approx(8));
+  CHECK(plan_work(options, one_epoch(), 600, client(100, 1), std::nullopt).deadline->count() ==
+        doctest::Approx(8));
   CHECK_FALSE(plan_work(options, one_epoch(), 600, ClientMeasures(), std::nullopt).deadline.has_value());
 }
