@@ -38,8 +38,8 @@ double MetricsState::wall_s() const {
 }
 
 void MetricsState::bring_up_to_date(RunTotals& counts) const {
-  counts.bytes_up = up_before + options.board->up();
-  counts.bytes_down = down_before + options.board->down();
+  counts.bytes_up = options.board->up();
+  counts.bytes_down = options.board->down();
   counts.wall_seconds = wall_s();
   if (options.virtual_time) counts.virtual_seconds = elapsed_s();
 }
@@ -56,7 +56,7 @@ void MetricsState::restore(Version version) {
     spdlog::error("the run store: {}", to_string(restored.error()));
     return;
   }
-  // Restarts happened and time passed, even where the model went back.
+  // Restarts happened, time passed and bytes were sent, even where the model went back.
   *options.restarts = std::max(*options.restarts, restored->restarts);
   if (!begun) {
     wall_before = restored->wall_seconds;
@@ -64,8 +64,7 @@ void MetricsState::restore(Version version) {
   }
   totals = std::move(*restored);
   totals.restarts = *options.restarts;
-  up_before = totals.bytes_up - options.board->up();
-  down_before = totals.bytes_down - options.board->down();
+  options.board->begin_at(totals.bytes_up, totals.bytes_down);
   pending.clear();
   unsaved.clear();
   early.clear();
@@ -207,8 +206,8 @@ RunStatus MetricsState::status() const {
   status.remaining_s = remaining_s();
   status.waited_for = roster.waited_for;
   status.waited_s = roster.waited_s;
-  status.bytes_up = up_before + options.board->up();
-  status.bytes_down = down_before + options.board->down();
+  status.bytes_up = options.board->up();
+  status.bytes_down = options.board->down();
   status.restarts = totals.restarts;
   return status;
 }

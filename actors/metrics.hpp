@@ -56,8 +56,6 @@ struct MetricsState {
   std::string phase = "waiting for clients";
   bool has_model = false;       ///< the aggregator stands
   bool no_room = false;         ///< updates were put off for lack of it since the last accepted one
-  std::uint64_t up_before = 0;  ///< bytes, without those on the board
-  std::uint64_t down_before = 0;
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds
   std::uint64_t updates_at_begin = 0;    ///< accepted before this life
   Version version_at_begin = 0;

@@ -17,6 +17,12 @@ class RunBoard {
  public:
   using TimePoint = LeaseBook::TimePoint;
 
+  /// What earlier lives of the process counted; said once, whenever.
+  void begin_at(std::uint64_t up, std::uint64_t down) {
+    if (begun_.exchange(true)) return;
+    add_up(up);
+    add_down(down);
+  }
   /// Bytes received from and sent to clients.
   void add_up(std::uint64_t bytes) { up_.fetch_add(bytes, std::memory_order_relaxed); }
   void add_down(std::uint64_t bytes) { down_.fetch_add(bytes, std::memory_order_relaxed); }
@@ -38,6 +44,7 @@ class RunBoard {
   }
 
  private:
+  std::atomic<bool> begun_ = false;
   std::atomic<std::uint64_t> up_ = 0;
   std::atomic<std::uint64_t> down_ = 0;
   mutable std::mutex mutex_;
