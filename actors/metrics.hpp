@@ -54,8 +54,8 @@ struct MetricsState {
   std::optional<Evaluation> evaluation;  ///< the newest
   double best_accuracy = -1;
   std::string phase = "waiting for clients";
-  bool has_model = false;       ///< the aggregator stands
-  bool no_room = false;         ///< updates were put off for lack of it since the last accepted one
+  bool has_model = false;                ///< the aggregator stands
+  bool no_room = false;                  ///< updates were put off for lack of it since the last accepted one
   std::deque<TimePoint> recent_updates;  ///< accepted in the last seconds
   std::uint64_t updates_at_begin = 0;    ///< accepted before this life
   Version version_at_begin = 0;

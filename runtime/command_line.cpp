@@ -325,7 +325,8 @@ Result<Config> load_config(const CommandLine& command_line) {
   auto config = load_config(sources);
   const auto runs = command_line.action == Action::run;
   if (config && runs && command_line.role != Role::simulate && config->simulate.clock == "virtual")
-    return fail(ec::bad_config, "simulate.clock = \"virtual\" is for --role simulate: across processes time is real");
+    return fail(ec::bad_config,
+                "simulate.clock = \"virtual\" is for --role simulate: across processes time is real");
   if (config && config->store.durability == "auto")
     config->store.durability = command_line.role == Role::aggregator ? "update" : "snapshot";
   return config;

@@ -118,8 +118,9 @@ Result<void> check_clients(const Config& config, const Origins& origins) {
              {"clients.trace", !clients.trace.empty()}})
       if (is_set)
         return origins.refuse({key, "simulate.clock"},
-                              std::string(key) + " describes devices of a simulated clock; set simulate.clock = "
-                                                 "\"virtual\", or leave it out");
+                              std::string(key) +
+                                  " describes devices of a simulated clock; set simulate.clock = "
+                                  "\"virtual\", or leave it out");
   if (config.scheduler.min_clients > clients.count)
     return origins.refuse({"clients.minimum", "clients.count"},
                           "clients.minimum = " + std::to_string(config.scheduler.min_clients) +

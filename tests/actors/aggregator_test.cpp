@@ -130,7 +130,8 @@ TEST_CASE("max_updates makes the open buffer the last version, full or not") {
   fixture.submit(update_of(3, 3, 0));
   CHECK(fixture.version() == 1);
   CHECK(fixture.neighbours.node->over.size() == 1);
-  CHECK(fixture.neighbours.scheduler->wanted == std::vector<std::uint64_t>{3, 0});  // it counts itself in between
+  CHECK(fixture.neighbours.scheduler->wanted ==
+        std::vector<std::uint64_t>{3, 0});  // it counts itself in between
 }
 
 TEST_CASE("max_seconds counts what was spent before a resume") {

@@ -1,5 +1,6 @@
-// Random histories of a lease book: clients come, go, answer, give up and vanish, versions come, time passes. Whatever
-// happens, no lease leaks, no place stays empty while there is somebody for it, and under `fair` nobody starves.
+// Random histories of a lease book: clients come, go, answer, give up and vanish, versions come, time passes.
+// Whatever happens, no lease leaks, no place stays empty while there is somebody for it, and under `fair`
+// nobody starves.
 #include <doctest/doctest.h>
 
 #include <map>
@@ -23,8 +24,8 @@ struct History {
   std::uint32_t places = 0;
   BookOnClock book;
   std::set<ClientId> here;
-  std::set<ClientId> waiting;           ///< who asked, and was told to wait
-  std::map<ClientId, Task> working;     ///< as the clients see it
+  std::set<ClientId> waiting;        ///< who asked, and was told to wait
+  std::map<ClientId, Task> working;  ///< as the clients see it
   std::map<ClientId, int> answered;
   Version version = 0;
 

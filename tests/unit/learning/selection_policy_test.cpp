@@ -41,7 +41,8 @@ ClientMeasures known(float duration_s, float loss = 1, float samples = 100, std:
 }
 
 /// How often each is chosen of `count` candidates.
-std::map<ClientId, int> choices(SelectionPolicy& policy, ClientId count, const SelectionFacts& facts, int times = 1000) {
+std::map<ClientId, int> choices(SelectionPolicy& policy, ClientId count, const SelectionFacts& facts,
+                                int times = 1000) {
   const auto candidates = all_of(count);
   auto chosen = std::map<ClientId, int>();
   for (auto i = 0; i < times; ++i)
@@ -123,7 +124,8 @@ TEST_CASE("cohorts depend on seed and version alone, and are rising") {
 
 TEST_CASE("power_of_choice: the largest loss of those that were drawn, and the unknown first") {
   auto measures = MeasuresTable();
-  for (auto client = 0; client < 10; ++client) measures.push_back(known(1, 0.1f * static_cast<float>(client + 1)));
+  for (auto client = 0; client < 10; ++client)
+    measures.push_back(known(1, 0.1f * static_cast<float>(client + 1)));
   const auto facts = SelectionFacts{measures, 0, 10, 50};
   const auto chosen = choices(*policy("power_of_choice"), 10, facts, 10'000);
   // The best of three draws: the last in 1 − 0.9³ of all cases, the first hardly ever.
@@ -164,7 +166,8 @@ TEST_CASE("oort: much to teach counts, being slower than the median counts again
 
 TEST_CASE("tiered: a cohort is of clients that are about as fast, and every tier has its turn") {
   auto measures = MeasuresTable();
-  for (auto client = 0; client < 50; ++client) measures.push_back(known(static_cast<float>(1 << (client / 10))));
+  for (auto client = 0; client < 50; ++client)
+    measures.push_back(known(static_cast<float>(1 << (client / 10))));
   auto tiers = std::map<ClientId, int>();
   for (auto version = Version{0}; version < 200; ++version) {
     const auto cohort = policy("tiered")->cohort(ids(50), 10, {measures, version, 50, 250});
@@ -189,7 +192,8 @@ TEST_CASE("fair: who was accepted least, and nobody far beyond the others") {
   measures[0].answered = 50;
   auto candidates = Candidates();
   candidates.add(0);
-  CHECK_FALSE(policy("fair")->choose(candidates, {measures, 0, 4, 53}).has_value());  // the others are at work
+  CHECK_FALSE(
+      policy("fair")->choose(candidates, {measures, 0, 4, 53}).has_value());  // the others are at work
   candidates.add(3);
   CHECK(policy("fair")->choose(candidates, {measures, 0, 4, 53}) == 3u);
 }

@@ -327,11 +327,12 @@ TEST_CASE("settings that contradict each other are refused") {
 }
 
 TEST_CASE("devices that only a simulated clock can have are refused on the real one") {
-  for (const auto& setting : std::vector<std::pair<std::string, std::string>>{{"clients.up_mbit_s", "5"},
-                                                                              {"clients.latency_ms", "20"},
-                                                                              {"clients.availability", "diurnal"},
-                                                                              {"clients.join_spread_s", "60"},
-                                                                              {"clients.trace", "devices.csv"}}) {
+  for (const auto& setting :
+       std::vector<std::pair<std::string, std::string>>{{"clients.up_mbit_s", "5"},
+                                                        {"clients.latency_ms", "20"},
+                                                        {"clients.availability", "diurnal"},
+                                                        {"clients.join_spread_s", "60"},
+                                                        {"clients.trace", "devices.csv"}}) {
     CAPTURE(setting.first);
     CHECK(holds_all(refusal({setting}), {setting.first, "simulate.clock = \"virtual\""}));
     CHECK(with({setting, {"simulate.clock", "virtual"}}).has_value());
