@@ -63,6 +63,10 @@ void FleetState::attend() {
     attendance.came.push_back(
         {client, options.ready(client), found == active.end() ? nullptr : found->second.lease});
   }
+  tell(std::move(attendance));
+}
+
+void FleetState::tell(Attendance attendance) {
   self->send(peers->scheduler, join_atom_v, std::make_shared<const Attendance>(std::move(attendance)),
              caf::actor_cast<caf::actor>(self));
 }
@@ -86,9 +90,7 @@ void FleetState::come_and_go() {
     self->send_exit(found->second.session, caf::exit_reason::user_shutdown);
     self->send_exit(found->second.client, caf::exit_reason::user_shutdown);
   }
-  if (!attendance.came.empty() || !attendance.went.empty())
-    self->send(peers->scheduler, join_atom_v, std::make_shared<const Attendance>(std::move(attendance)),
-               caf::actor_cast<caf::actor>(self));
+  if (!attendance.came.empty() || !attendance.went.empty()) tell(std::move(attendance));
   if (changes.empty() || over) return;
   const auto wait = std::max(Seconds(changes.top().at_s - time_s()), Seconds(0));
   // Rounded up, so that the time has come when the timer says so.

@@ -91,6 +91,7 @@ struct FleetState {
   void come_and_go();
   void schedule_change(ClientId client, double after_s);
   void attend();
+  void tell(Attendance attendance);
   void begin(const LeasePtr& lease);
   void on_down(const caf::down_msg& down);
   void lose(ClientId client, const Task& task, const std::string& reason);

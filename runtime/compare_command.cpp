@@ -84,7 +84,7 @@ std::string staleness_plot(const Histories& runs) {
     series.push_back(std::move(one));
   }
   return line_plot({fmt::format("staleness, versions ({} and more together)", kStalenessBins),
-                    "share of the updates", false, true},
+                    "share of the updates", true},
                    series);
 }
 

@@ -56,11 +56,11 @@ Result<RunHistory> read_history(const std::filesystem::path& folder) {
   if (!ok) return tl::unexpected(ok.error());
   ok = database->run(std::string("SELECT client, time_s, ") +
                          (has_total ? "coalesce(total_s, train_seconds)" : "train_seconds") +
-                         ", staleness, samples, decision FROM updates ORDER BY sequence",
+                         ", staleness, decision FROM updates ORDER BY sequence",
                      {}, [&](const SqlRow& row) {
                        const auto to = row.number(1);
                        history.decisions.push_back({static_cast<ClientId>(row.count(0)), to - row.number(2),
-                                                    to, row.count(3), row.number(4), row.text(5) == "none"});
+                                                    to, row.count(3), row.text(4) == "none"});
                      });
   if (!ok) return tl::unexpected(ok.error());
   return history;

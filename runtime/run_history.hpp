@@ -25,7 +25,6 @@ struct RunHistory {
     double from_s = 0;  ///< when its task was given
     double to_s = 0;
     std::uint64_t staleness = 0;
-    double samples = 0;
     bool accepted = true;
   };
 

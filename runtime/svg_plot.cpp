@@ -153,8 +153,7 @@ std::string line_plot(const PlotAxes& axes, const std::vector<PlotSeries>& serie
       if (path.empty())
         path = fmt::format("M{:.1f} {:.1f}", frame.px(x), frame.py(y));
       else
-        path += axes.steps ? fmt::format("H{:.1f}V{:.1f}", frame.px(x), frame.py(y))
-                           : fmt::format("L{:.1f} {:.1f}", frame.px(x), frame.py(y));
+        path += fmt::format("L{:.1f} {:.1f}", frame.px(x), frame.py(y));
     }
     text += fmt::format(R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8"/>)", path, colour);
   }

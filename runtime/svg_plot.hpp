@@ -22,8 +22,7 @@ struct PlotSeries {
 struct PlotAxes {
   std::string x;  ///< what is along it, with its unit
   std::string y;
-  bool steps = false;  ///< from a point to the next, x changes before y
-  bool bars = false;   ///< a bar at each point instead of a line
+  bool bars = false;  ///< a bar at each point instead of a line
 };
 
 /// Lines, or bars side by side, with axes, ticks and a legend.

@@ -16,8 +16,7 @@ TEST_CASE("what a run reached when") {
   REQUIRE(run.reached(0.5) != nullptr);
   CHECK(run.reached(0.5)->time_s == 3);
   CHECK(run.reached(0.9) == nullptr);
-  run.decisions = {
-      {0, 0, 1, 0, 10, true}, {0, 1, 2, 0, 10, true}, {2, 0, 2, 1, 10, true}, {1, 0, 2, 1, 10, false}};
+  run.decisions = {{0, 0, 1, 0, true}, {0, 1, 2, 0, true}, {2, 0, 2, 1, true}, {1, 0, 2, 1, false}};
   CHECK(run.contributions() == std::vector<std::uint64_t>{2, 0, 1});
 }
 
@@ -41,8 +40,7 @@ TEST_CASE("plots hold what they are given, and no more markup than theirs") {
   // One point, equal values: the axes still have a length.
   const auto flat = line_plot({"x", "y"}, {{"one", 0, {{5, 0.5}, {6, 0.5}}}});
   CHECK(flat.find("nan") == std::string::npos);
-  const auto bars =
-      line_plot({"x", "y", false, true}, {{"one", 0, {{0, 0.5}, {3, 0.25}}}, {"two", 1, {{1, 1}}}});
+  const auto bars = line_plot({"x", "y", true}, {{"one", 0, {{0, 0.5}, {3, 0.25}}}, {"two", 1, {{1, 1}}}});
   CHECK(bars.find(plot_colour(1)) != std::string::npos);
   const auto strip = strip_plot("s", 0, 10, {{"7", {{0, 3, true}, {3, 12, false}}}}, 2);
   CHECK(strip.find(plot_colour(2)) != std::string::npos);
