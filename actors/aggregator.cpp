@@ -296,6 +296,7 @@ Result<void> AggregatorState::fold(const ValidUpdate& update, const Weight& weig
   tally.samples += samples;
   tally.loss += samples * update.info.train_loss;
   tally.staleness += static_cast<double>(weight.staleness);
+  if (tuner) tuner->note_update(update.info.base);
   auto record = record_of(update);
   record.time_s = spent_s();
   record.folded_into = aggregation->version() + 1;
@@ -401,6 +402,7 @@ void AggregatorState::close() {
   made.staleness_mean = tally.updates > 0 ? tally.staleness / static_cast<double>(tally.updates) : 0;
   made.totals.updates_accepted = aggregation->updates_accepted();
   tally = {};
+  tune_buffer(made);
   auto news = Publication{publish_model(), aggregation->updates_accepted(), next_task, false};
   unpublished.push_back(
       {std::make_shared<const Publication>(std::move(news)), std::make_shared<const VersionRecord>(made)});
@@ -410,6 +412,19 @@ void AggregatorState::close() {
     save();
   else
     publish();
+}
+
+/// The next buffer may be of another size.
+void AggregatorState::tune_buffer(const VersionRecord& made) {
+  if (!tuner) return;
+  auto& size = options.strategy.buffer_size;
+  const auto used = size > 0 ? size : goal;
+  const auto next = tuner->note_version(made.version, spent_s(), used);
+  if (!next) return;
+  spdlog::info(
+      "version {}: strategy.buffer_size is {} now (was {}): {:.3g} updates/s, {:.1f} tasks under way",
+      made.version, *next, used, tuner->updates_per_s(), tuner->under_way());
+  size = *next;
 }
 
 /// Tells the others of the oldest new version.
@@ -563,6 +578,7 @@ void AggregatorState::forget_records() {
 
 aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<AggregatorState> self,
                                            AggregatorOptions options, ChaosPtr chaos) {
+  if (options.strategy.buffer_auto) self->state.tuner.emplace(options.strategy.buffer_staleness);
   self->state.options = std::move(options);
   self->state.chaos = std::move(chaos);
   end_with_reason_on_exception(self);

@@ -22,6 +22,7 @@
 #include "actors/actors.hpp"
 #include "actors/chaos.hpp"
 #include "actors/options.hpp"
+#include "learning/aggregation/buffer_tuner.hpp"
 
 namespace fl {
 
@@ -97,8 +98,9 @@ struct AggregatorState {
   std::optional<Aggregation> aggregation;  ///< none while starting
   std::optional<PublishedModels> published;
   PublishedModelPtr model;
-  std::uint32_t live = 0;  ///< clients; 0 also while nobody has said how many
-  std::uint32_t goal = 1;  ///< distinct clients that close the open buffer
+  std::uint32_t live = 0;            ///< clients; 0 also while nobody has said how many
+  std::uint32_t goal = 1;            ///< distinct clients that close the open buffer
+  std::optional<BufferTuner> tuner;  ///< with strategy.buffer_size = "auto"
   TaskId next_task = 1;
   CohortPtr cohort;
   std::map<TaskId, Slot> slots;  ///< of the cohort
@@ -149,6 +151,7 @@ struct AggregatorState {
   void fold_in_turn();
   void close_if_full();
   void close();
+  void tune_buffer(const VersionRecord& made);
   void publish();
   void announce(const LedgerBatch& batch);
   void forget_cohort(const Error& reason);

@@ -59,7 +59,9 @@ void ClientState::on_assignment(const Assignment& answer) {
   if (work == Work::training || work == Work::delivering) {
     task_known = same_task;
     if (same_task) return;
-    lose_task();  // the lease ran out while we were gone
+    spdlog::log(news_level(), "{}: task {} is withdrawn: its lease ran out while the connection was lost",
+                options.name, task.id);
+    lose_task();
   }
   work = Work::idle;
   switch (answer.kind) {

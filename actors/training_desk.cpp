@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/crash_report.hpp"
+#include "learning/data/balance.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -20,7 +21,7 @@ double TrainingDesk::compute_seconds(const Task& task) const {
   if (task.evaluate_base && means_.validation)
     samples += kEvaluationShare * static_cast<double>(means_.validation->size());
   if (task.kind != TaskKind::train) return samples * options_.cost.sample_s;
-  const auto own = means_.data ? means_.data->size() : 1;
+  const auto own = means_.data ? epoch_samples(task.training.balance, *means_.data) : 1;
   samples += static_cast<double>(samples_processed(task.training, own));
   return options_.cost.task_s + samples * options_.cost.sample_s;
 }
@@ -28,7 +29,7 @@ double TrainingDesk::compute_seconds(const Task& task) const {
 /// With accept_partial only as many batches as there is time for, transfers included.
 Task TrainingDesk::within_time(Task task) const {
   if (task.stop_after_seconds == 0 || options_.cost.sample_s == 0 || !means_.data) return task;
-  const auto own = means_.data->size();
+  const auto own = epoch_samples(task.training.balance, *means_.data);
   const auto all = samples_processed(task.training, own);
   const auto besides = profile_.download_seconds(task.model_bytes) +
                        profile_.upload_seconds(means_.trainer->layout()->size_bytes());

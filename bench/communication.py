@@ -9,16 +9,13 @@ repeated. Prints the table of docs/communication.md and writes the plot beside i
 """
 
 import argparse
-import json
+import math
 import pathlib
 import resource
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+import runs
+
 SETTINGS = ["strategy.name=fedavg", "clients.count=10", "data.partition=dirichlet", "data.dirichlet_alpha=0.5",
             "train.steps=20", "train.learning_rate=0.1", "store.snapshot_every=1000"]
 DENSE = "none"
@@ -49,26 +46,18 @@ def cpu_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def run(node, codec, seed, versions):
-    with tempfile.TemporaryDirectory(prefix="fl_communication_") as folder:
-        out = pathlib.Path(folder) / "run"
-        command = [node, "--role", "simulate", "--no-progress", "--log-level", "warn", "--out", out, "--seed", str(seed)]
-        for setting in [*SETTINGS, f"run.max_versions={versions}", f"evaluate.every={max(1, versions // 12)}",
-                        *CODECS[codec]]:
-            command += ["--set", setting]
-        before = cpu_seconds()
-        subprocess.run(list(map(str, command)), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        cpu = cpu_seconds() - before
-        summary = json.loads((out / "summary.json").read_text())
-        metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+def run(codec, seed, versions):
+    before = cpu_seconds()
+    summary, metrics = runs.simulate([*SETTINGS, f"run.max_versions={versions}", f"run.seed={seed}",
+                                      f"evaluate.every={max(1, versions // 12)}", *CODECS[codec]])
+    cpu = cpu_seconds() - before
     curve = [(m["bytes_up"] + m["bytes_down"], m["eval_accuracy"]) for m in metrics if m["eval_accuracy"] is not None]
-    return {"codec": codec, "seed": seed, "versions": versions, "accuracy": summary["final_accuracy"],
+    return {"accuracy": summary["final_accuracy"],
             "up": summary["bytes_up"], "down": summary["bytes_down"], "wall": summary["wall_seconds"], "cpu": cpu,
             "curve": curve}
 
 
-def table(results, seeds):
-    of = {(r["codec"], r["seed"]): r for r in results}
+def table(of, seeds):
     lines = ["| codec | seeds | accuracy | less than dense, points | up | fewer | down | fewer | both ways, fewer | wall | CPU time |",
              "|---|---|---|---|---|---|---|---|---|---|---|"]
     for codec in CODECS:
@@ -89,8 +78,8 @@ def table(results, seeds):
 
 def plot(results, seeds, path):
     """Accuracy of the first seed over megabytes both ways, on a logarithmic axis."""
-    import math
-    curves = {r["codec"]: r["curve"] for r in results if r["seed"] == seeds[0] and r["curve"]}
+    curves = {codec: results[codec, seeds[0]]["curve"] for codec in CODECS
+              if (codec, seeds[0]) in results and results[codec, seeds[0]]["curve"]}
     points = [(max(b, 1) / 1e6, a) for curve in curves.values() for b, a in curve]
     if not points:
         return
@@ -128,30 +117,19 @@ def plot(results, seeds, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--node", default=ROOT / "build/release/fl_actor_node", type=pathlib.Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--versions", type=int, default=60)
-    parser.add_argument("--results", default=ROOT / "build/communication.jsonl", type=pathlib.Path)
+    parser.add_argument("--results", default=runs.ROOT / "build/communication.jsonl", type=pathlib.Path)
     parser.add_argument("--table-only", action="store_true")
     arguments = parser.parse_args()
     seeds = list(range(1, arguments.seeds + 1))
-    results = []
-    if arguments.results.exists():
-        results = [json.loads(line) for line in arguments.results.read_text().splitlines()]
-    results = [r for r in results if r["versions"] == arguments.versions]
-    done = {(r["codec"], r["seed"]) for r in results}
     # Those that the documentation makes claims on come first.
-    for seed, codec in [] if arguments.table_only else [(s, c) for part in (CLAIMED, OTHERS) for s in seeds for c in part]:
-        if (codec, seed) in done:
-            continue
-        begun = time.monotonic()
-        results.append(run(arguments.node.resolve(), codec, seed, arguments.versions))
-        with arguments.results.open("a") as file:
-            file.write(json.dumps(results[-1]) + "\n")
-        print(f"{codec}, seed {seed}: {results[-1]['accuracy']:.4f} ({time.monotonic() - begun:.0f} s)",
-              file=sys.stderr, flush=True)
+    cases = [(codec, seed, arguments.versions) for part in (CLAIMED, OTHERS) for seed in seeds for codec in part]
+    kept = runs.kept_results(arguments.results, [] if arguments.table_only else cases, run)
+    results = {(codec, seed): result for (codec, seed, versions), result in kept.items()
+               if versions == arguments.versions}
     print(table(results, seeds))
-    plot(results, seeds, ROOT / "docs/communication.svg")
+    plot(results, seeds, runs.ROOT / "docs/communication.svg")
 
 
 if __name__ == "__main__":

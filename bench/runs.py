@@ -59,6 +59,26 @@ def federate(server_settings, client_settings, clients):
         return json.loads((out / "summary.json").read_text()), [json.loads(line) for line in lines]
 
 
+def kept_results(path, cases, run):
+    """run(*case) for each case (a tuple of words and numbers) that `path` does not hold yet, a line of JSON each; all
+    results by case."""
+    results = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            kept = json.loads(line)
+            results[tuple(kept["case"])] = kept["result"]
+    for case in cases:
+        if case in results:
+            continue
+        begun = time.monotonic()
+        results[case] = run(*case)
+        with path.open("a") as file:
+            file.write(json.dumps({"case": case, "result": results[case]}) + "\n")
+        print(f"{', '.join(map(str, case))}: {results[case]['accuracy']:.4f} ({time.monotonic() - begun:.0f} s)",
+              file=sys.stderr, flush=True)
+    return results
+
+
 def steady_rate(lines):
     """Updates a second between the first quarter of the versions and the last: without the start."""
     first, last = lines[len(lines) // 4], lines[-1]

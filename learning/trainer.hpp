@@ -88,8 +88,9 @@ class Trainer {
 
 using TrainerPtr = std::shared_ptr<const Trainer>;
 
-/// Samples that a training goes through, repeats included, for a client that has `samples`.
-inline std::uint64_t samples_processed(const TrainingSettings& settings, std::size_t samples) {
+/// Samples that a training goes through, repeats included, for a client with so many samples to an epoch
+/// (learning/data/balance.hpp).
+inline std::uint64_t samples_processed(const TrainingSettings& settings, std::uint64_t samples) {
   if (settings.steps == 0) return std::uint64_t{settings.epochs} * samples;
   return std::uint64_t{settings.steps} * std::min<std::uint64_t>(settings.batch_size, samples);
 }

@@ -147,6 +147,20 @@ ConfigKey key(std::string name, Access access) {
   return result;
 }
 
+/// An integer that can also be left to the program, which `word` says: `chosen` is whether it is.
+template <class Access, class Chosen>
+ConfigKey key_or_word(std::string name, Access access, std::string word, Chosen chosen) {
+  auto result = key(std::move(name), access).or_word(word);
+  result.get = [get = result.get, chosen, word](const Config& config) -> ConfigValue {
+    return chosen(config) ? ConfigValue(word) : get(config);
+  };
+  result.set = [set = result.set, chosen](Config& config, const ConfigValue& value) {
+    chosen(config) = std::holds_alternative<std::string>(value);
+    if (!chosen(config)) set(config, value);
+  };
+  return result;
+}
+
 /// A number whose default follows from other keys, as `note` says: `given` is what the user said, `used` the
 /// value in use.
 template <class Given, class Used>

@@ -5,6 +5,7 @@ namespace fl {
 
 using config_binding::following_key;
 using config_binding::key;
+using config_binding::key_or_word;
 
 namespace {
 
@@ -44,6 +45,13 @@ std::vector<ConfigKey> train_keys() {
           .in(at_least(0))
           .says("µ of FedProx: adds µ/2 ‖x − base‖² to the loss, which holds clients with unlike data "
                 "together."),
+      key("train.class_balance", FL_CONFIG_MEMBER(training.balance.loss_beta))
+          .in(from_below(0, 1))
+          .says("β of the class-balanced loss: a sample counts (1 − β) / (1 − β^n) where the client has n of "
+                "its "
+                "label, scaled so that the mean is 1. 0: all alike; towards 1: by 1 / n. 0.99 to 0.9999 are "
+                "usual "
+                "(Cui 2019)."),
       key("train.prune_ratio", FL_CONFIG_MEMBER(strategy.publishing.pruning.ratio))
           .in(from_below(0, 1))
           .makes_the_run()
@@ -99,10 +107,17 @@ std::vector<ConfigKey> strategy_keys() {
                 "sample counts. fedasync: mixes in each client's model as it comes. fedasync_delta: adds "
                 "each client's "
                 "delta as it comes, which differs from fedasync when the update is stale."),
-      key("strategy.buffer_size", FL_CONFIG_MEMBER(strategy.buffer_size))
-          .says("Distinct clients whose updates make a version, for fedavg_async and fedbuff. 0: a quarter "
-                "of the connected "
-                "clients, at least 1 (fedbuff: 10)."),
+      key_or_word("strategy.buffer_size", FL_CONFIG_MEMBER(strategy.buffer_size), "auto",
+                  FL_CONFIG_MEMBER(strategy.buffer_auto))
+          .says(
+              "Distinct clients whose updates make a version, for fedavg_async and fedbuff. 0: a quarter "
+              "of the connected clients, at least 1 (fedbuff: 10). auto: begins so, and then follows the "
+              "rate at which updates arrive and how old they are, so that they are strategy.buffer_staleness "
+              "versions old on average; the log says when it changes."),
+      key("strategy.buffer_staleness", FL_CONFIG_MEMBER(strategy.buffer_staleness))
+          .in(above(0))
+          .says("How many versions old updates are to be on average, for strategy.buffer_size = \"auto\". "
+                "Less: larger buffers and fewer versions."),
       key("strategy.mixing", FL_CONFIG_MEMBER(strategy.mixing))
           .in(above_to(0, 1))
           .says("α of fedasync and fedasync_delta: the share of a fresh update."),

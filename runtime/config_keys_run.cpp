@@ -91,6 +91,36 @@ std::vector<ConfigKey> data_keys() {
           .says("\"I/N\": this client takes part I of N equal parts, counted from 0: \"0/3\", \"1/3\", "
                 "\"2/3\". Empty: the "
                 "index that the aggregator gives it decides."),
+      key("data.balance", FL_CONFIG_MEMBER(training.balance.name))
+          .one_of({"none", "oversample", "augment"})
+          .says("What is done about labels of which a client has few samples. oversample: they are repeated, "
+                "up to data.balance_ratio; an epoch is longer then. augment: the repeats are augmented. The "
+                "aggregator decides and sends it with each task, as it does data.augment and what belongs to "
+                "it. train.class_balance weighs the loss instead."),
+      key("data.balance_ratio", FL_CONFIG_MEMBER(training.balance.ratio))
+          .in(above_to(0, 1))
+          .says("Share of the client's most frequent label that data.balance brings its other labels up to. "
+                "Labels "
+                "of which it has none stay away."),
+      key("data.augment", FL_CONFIG_MEMBER(training.augmentation.all))
+          .says("Whether every training sample is changed at random each time that it is used. For images. "
+                "The keys "
+                "below say how much; 0 leaves a kind out."),
+      key("data.augment_shift", FL_CONFIG_MEMBER(training.augmentation.shift))
+          .in(between(0, 1))
+          .says("Shift at most, each way, as a share of the width and of the height."),
+      key("data.augment_rotation", FL_CONFIG_MEMBER(training.augmentation.rotation))
+          .in(between(0, 180))
+          .says("Rotation at most, each way, in degrees."),
+      key("data.augment_scale", FL_CONFIG_MEMBER(training.augmentation.scale))
+          .in(from_below(0, 1))
+          .says("How much smaller or larger at most, as a share."),
+      key("data.augment_elastic", FL_CONFIG_MEMBER(training.augmentation.elastic))
+          .in(between(0, 1))
+          .says("Elastic deformation: standard deviation of the local shifts, as a share of the width."),
+      key("data.augment_erasing", FL_CONFIG_MEMBER(training.augmentation.erasing))
+          .in(between(0, 1))
+          .says("Probability that a rectangle of the image is erased."),
       key("data.synthetic_train", FL_CONFIG_MEMBER(data.synthetic_train))
           .in(at_least(1))
           .makes_the_run()

@@ -26,8 +26,9 @@ tl::unexpected<Error> unknown_key(const std::string& where, std::string_view nam
 }
 
 tl::unexpected<Error> wrong_type(const std::string& where, const ConfigKey& key, const std::string& found) {
-  return fail(ec::bad_config,
-              where + ": " + key.name + " must be " + std::string(with_article(key.type)) + ", but " + found);
+  const auto or_word = key.word.empty() ? "" : " or \"" + key.word + "\"";
+  return fail(ec::bad_config, where + ": " + key.name + " must be " + std::string(with_article(key.type)) +
+                                  or_word + ", but " + found);
 }
 
 namespace {
@@ -114,7 +115,9 @@ std::optional<ConfigValue> parse_value(std::string_view text, ConfigType type) {
 Result<GivenValue> read_setting(const Setting& setting) {
   const auto* key = find_config_key(setting.key);
   if (!key) return unknown_key(setting.origin, setting.key);
-  auto value = parse_value(trimmed(setting.value), key->type);
+  const auto text = trimmed(setting.value);
+  if (!key->word.empty() && unquoted(text) == key->word) return GivenValue{key, key->word, setting.origin};
+  auto value = parse_value(text, key->type);
   if (!value) return wrong_type(setting.origin, *key, "\"" + setting.value + "\" is not");
   return GivenValue{key, std::move(*value), setting.origin};
 }

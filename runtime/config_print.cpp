@@ -50,6 +50,7 @@ std::string allowed(const ConfigKey& key, Mark mark) {
   auto text = std::string(with_article(key.type));
   if (const auto range = key.range.to_string(); !range.empty())
     text += (key.type == ConfigType::numbers ? ", each " : " ") + range;
+  if (!key.word.empty()) text += ", or " + mark(quoted(key.word));
   if (key.only_default) text += "; not yet: any other value than the default";
   return text;
 }

@@ -141,10 +141,30 @@ Result<void> check_training(const Config& config, const Origins& origins) {
   if (flat && config.trainer.model_parameters == 0)
     return origins.refuse({"model.name", "model.parameters"},
                           "model.name = \"flat\" needs model.parameters, its size in numbers, at least 1");
+  const auto& augmentation = config.training.augmentation;
+  const auto augments = augmentation.all || config.training.balance.name == "augment";
+  if (augments && config.data.name == "synthetic_logistic")
+    return origins.refuse({"data.name", "data.augment", "data.balance"},
+                          "data.name = \"synthetic_logistic\" has no images to augment; use data.balance = "
+                          "\"oversample\" or train.class_balance, and leave data.augment at false");
+  const auto does_nothing = augmentation.shift == 0 && augmentation.rotation == 0 &&
+                            augmentation.scale == 0 && augmentation.elastic == 0 && augmentation.erasing == 0;
+  if (augments && does_nothing)
+    return origins.refuse(
+        {"data.augment", "data.balance", "data.augment_shift", "data.augment_rotation", "data.augment_scale",
+         "data.augment_elastic", "data.augment_erasing"},
+        "every kind of augmentation is left out: give one of data.augment_shift, _rotation, "
+        "_scale, _elastic and _erasing a value above 0, or augment nothing");
   return {};
 }
 
 Result<void> check_strategy(const Config& config, const Origins& origins) {
+  const auto name = config.strategy.name;
+  if (config.strategy.buffer_auto && name != StrategyName::fedavg_async && name != StrategyName::fedbuff)
+    return origins.refuse(
+        {"strategy.name", "strategy.buffer_size"},
+        "strategy.buffer_size = \"auto\" is for fedavg_async and fedbuff; strategy.name = \"" +
+            to_string(name) + "\" has no buffer; leave it at 0");
   if (!wants_model(config.strategy.name)) return {};
   if (config.upload.codec != "none")
     return origins.refuse(

@@ -84,6 +84,11 @@ ConfigKey&& ConfigKey::one_of(std::vector<std::string> allowed, std::vector<std:
   return std::move(*this);
 }
 
+ConfigKey&& ConfigKey::or_word(std::string allowed) && {
+  word = std::move(allowed);
+  return std::move(*this);
+}
+
 ConfigKey&& ConfigKey::default_only() && {
   only_default = true;
   return std::move(*this);

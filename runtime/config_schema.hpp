@@ -63,6 +63,7 @@ struct ConfigKey {
   std::string documentation;  ///< a paragraph, with the unit
   Range range;
   std::vector<std::string> choices;  ///< empty: any text
+  std::string word;                  ///< a number may also be this word; empty: it may not
   std::vector<std::string> later;    ///< choices that this version refuses
   bool only_default = false;         ///< this version refuses any other value
   bool path = false;         ///< of a file or folder; a relative one begins where the value was written
@@ -70,13 +71,15 @@ struct ConfigKey {
   std::string default_note;  ///< what the default follows from, if it is not a constant
 
   std::function<ConfigValue(const Config&)> get;
-  std::function<void(Config&, const ConfigValue&)> set;  ///< of a value of `type` within range and choices
+  std::function<void(Config&, const ConfigValue&)>
+      set;  ///< of a value of `type` within range and choices, or `word`
   std::function<bool(const Config&)>
       given;  ///< null: always; false: the default that follows from other keys is used
 
   ConfigKey&& says(std::string text) &&;
   ConfigKey&& in(Range allowed) &&;
   ConfigKey&& one_of(std::vector<std::string> allowed, std::vector<std::string> not_yet = {}) &&;
+  ConfigKey&& or_word(std::string allowed) &&;
   ConfigKey&& default_only() &&;
   ConfigKey&& makes_the_run() &&;
   ConfigKey&& is_path() &&;

@@ -101,6 +101,8 @@ Result<GivenValue> read_leaf(const Leaf& leaf, const std::string& file) {
   const auto where = file + ":" + std::to_string(leaf.line);
   const auto* key = find_config_key(leaf.name);
   if (!key) return unknown_key(where, leaf.name);
+  if (const auto* word = leaf.node->as_string(); word && !key->word.empty() && word->get() == key->word)
+    return GivenValue{key, key->word, where};
   auto value = convert(*leaf.node, key->type);
   if (!value) return wrong_type(where, *key, described(*leaf.node));
   return GivenValue{key, std::move(*value), where};

@@ -37,6 +37,8 @@ struct PublishingOptions {
 struct StrategyOptions {
   StrategyName name = StrategyName::fedavg_async;
   std::uint32_t buffer_size = 0;    ///< K, distinct clients; 0: max(1, ⌊live clients / 4⌋), fedbuff 10
+  bool buffer_auto = false;         ///< K follows what is measured from there: buffer_tuner.hpp
+  double buffer_staleness = 4;      ///< mean τ that it aims at, > 0
   double server_learning_rate = 1;  ///< η_g, > 0
   double mixing = 0.6;              ///< α of FedAsync, in (0, 1]
   StalenessOptions staleness;

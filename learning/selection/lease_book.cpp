@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "learning/compression/codec.hpp"
+#include "learning/data/balance.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -89,7 +90,7 @@ void LeaseBook::declare(ClientId client, const Ready& ready) {
   auto& member = member_of(client);
   member.validates = ready.validation_samples > 0;
   member.fingerprint = ready.data_fingerprint;
-  member.samples = ready.samples;
+  member.samples = epoch_samples(options_.training.balance, ready.samples, ready.label_histogram);
 }
 
 ClientMeasures& LeaseBook::measures_of(ClientId client) {

@@ -186,7 +186,7 @@ class LeaseBook {
     bool evaluated_last = false;
     std::optional<TimePoint> rejoin_until;  ///< while vanished
     std::uint64_t fingerprint = 0;          ///< of its data; 0: like nobody else's
-    std::uint64_t samples = 0;              ///< it has
+    std::uint64_t samples = 0;              ///< in an epoch
 
     bool live() const { return connected || rejoin_until.has_value(); }
   };

@@ -13,25 +13,41 @@ namespace fl {
 /// size does not divide the rows. Never ends.
 class BatchOrder {
  public:
-  /// `rows` not empty, `batch_size` ≥ 1.
-  BatchOrder(std::vector<std::uint32_t> rows, std::size_t batch_size, std::uint64_t stream_seed);
+  /// What is dealt at once; valid until the next call.
+  struct Dealt {
+    std::span<const std::uint32_t> rows;
+    std::span<const std::int64_t>
+        repeats;  ///< places in `rows` of those that are dealt as repeats, ascending
+  };
 
-  /// The rows of the next batch; valid until the next call.
-  std::span<const std::uint32_t> next();
+  /// `rows` not empty and without duplicates, `batch_size` ≥ 1. An epoch also deals `repeats`: rows that are
+  /// among `rows`.
+  BatchOrder(std::vector<std::uint32_t> rows, std::size_t batch_size, std::uint64_t stream_seed,
+             std::span<const std::uint32_t> repeats = {});
+
+  Dealt next();
 
   /// How many different rows have been dealt.
-  std::size_t distinct_rows() const { return first_epoch_ ? position_ : rows_.size(); }
+  std::size_t distinct_rows() const { return distinct_; }
 
   std::size_t batches_per_epoch() const { return (rows_.size() + batch_size_ - 1) / batch_size_; }
 
  private:
   void shuffle();
+  bool is_repeat(std::uint32_t index) const { return index >= originals_; }
+  void count(std::uint32_t index);
 
-  std::vector<std::uint32_t> rows_;
+  std::vector<std::uint32_t> rows_;   ///< and the repeats after them
+  std::size_t originals_;             ///< of rows_
+  std::vector<std::uint32_t> order_;  ///< indices into rows_
   std::size_t batch_size_;
   RandomStream random_;
-  std::size_t position_ = 0;
+  std::size_t position_ = 0;  ///< in order_
   bool first_epoch_ = true;
+  std::size_t distinct_ = 0;
+  std::vector<bool> dealt_;  ///< rows of the first epoch, by number; only where there are repeats
+  std::vector<std::uint32_t> batch_rows_;
+  std::vector<std::int64_t> batch_repeats_;
 };
 
 }  // namespace fl

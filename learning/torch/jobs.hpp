@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "learning/torch/augmentation.hpp"
 #include "learning/torch/batch_order.hpp"
 #include "learning/torch/local_optimizer.hpp"
 #include "learning/torch/workspace.hpp"
@@ -31,6 +32,7 @@ class TorchTrainingJob final : public TrainingJob {
  private:
   void begin();
   void step();
+  at::Tensor loss_of(const at::Tensor& logits) const;
 
   std::shared_ptr<WorkspacePool> pool_;
   std::uint32_t threads_;
@@ -38,6 +40,9 @@ class TorchTrainingJob final : public TrainingJob {
   ParametersPtr base_;
   std::shared_ptr<const DataView> data_;
   BatchOrder order_;
+  std::optional<Augmentation> augmentation_;
+  RandomStream augmentation_random_;
+  at::Tensor class_weights_;  ///< [classes] on the device; undefined: all samples count alike
   std::uint64_t steps_wanted_;
   std::uint64_t steps_ = 0;
   WorkspacePool::Loan workspace_;

@@ -12,6 +12,33 @@ namespace fl {
 
 namespace {
 
+Result<void> check(const AugmentationSettings& settings) {
+  const auto refuse = [](const std::string& key, double value, const std::string& range) {
+    return fail(ec::bad_config,
+                "data.augment_" + key + " must be in " + range + ", not " + std::to_string(value));
+  };
+  const auto in = [](double value, double most) { return value >= 0 && value <= most; };
+  if (!in(settings.shift, 1)) return refuse("shift", settings.shift, "[0, 1]");
+  if (!in(settings.rotation, 180)) return refuse("rotation", settings.rotation, "[0, 180]");
+  if (!in(settings.scale, 1) || settings.scale == 1) return refuse("scale", settings.scale, "[0, 1)");
+  if (!in(settings.elastic, 1)) return refuse("elastic", settings.elastic, "[0, 1]");
+  if (!in(settings.erasing, 1)) return refuse("erasing", settings.erasing, "[0, 1]");
+  return {};
+}
+
+Result<void> check(const BalanceSettings& settings) {
+  if (settings.name != "none" && settings.name != "oversample" && settings.name != "augment")
+    return fail(ec::bad_config,
+                "data.balance '" + settings.name + "' is unknown; choose 'none', 'oversample' or 'augment'");
+  if (!(settings.ratio > 0 && settings.ratio <= 1))
+    return fail(ec::bad_config,
+                "data.balance_ratio must be in (0, 1], not " + std::to_string(settings.ratio));
+  if (!(settings.loss_beta >= 0 && settings.loss_beta < 1))
+    return fail(ec::bad_config,
+                "train.class_balance must be in [0, 1), not " + std::to_string(settings.loss_beta));
+  return {};
+}
+
 Result<void> check(const TrainingSettings& settings) {
   const auto refuse = [](const std::string& text) { return fail(ec::bad_config, "train." + text); };
   if (settings.batch_size == 0) return refuse("batch_size must be at least 1");
@@ -35,7 +62,17 @@ Result<void> check(const TrainingSettings& settings) {
   }
   if (settings.optimizer == "adam" && settings.momentum > 0)
     return refuse("momentum belongs to 'sgd', not to 'adam'");
-  return {};
+  return check(settings.augmentation).and_then([&] { return check(settings.balance); });
+}
+
+/// The settings come from the aggregator; augmentation is for images.
+Result<void> check_images(const TrainingSettings& settings, const Network& network) {
+  const auto augments = settings.augmentation.all || settings.balance.name == "augment";
+  if (!augments || network.sample_shape().size() == 3) return {};
+  return fail(ec::bad_config,
+              "data.augment and data.balance = \"augment\" are for images, [channels, height, "
+              "width]; these samples have " +
+                  std::to_string(network.sample_shape().size()) + " dimensions");
 }
 
 Result<void> check(const Network& network, const ParametersPtr& model) {
@@ -79,9 +116,10 @@ class TorchTrainer final : public Trainer {
   Result<std::unique_ptr<TrainingJob>> train(const TrainingSettings& settings, ParametersPtr base,
                                              std::shared_ptr<const DataView> data,
                                              std::uint64_t stream_seed) const override {
-    auto checked = check(settings).and_then([&] { return check(pool_->network(), base); }).and_then([&] {
-      return check(pool_->network(), data);
-    });
+    auto checked = check(settings)
+                       .and_then([&] { return check_images(settings, pool_->network()); })
+                       .and_then([&] { return check(pool_->network(), base); })
+                       .and_then([&] { return check(pool_->network(), data); });
     if (!checked) return tl::unexpected(checked.error());
     return std::make_unique<TorchTrainingJob>(pool_, threads_, settings, std::move(base), std::move(data),
                                               stream_seed);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "learning/data/balance.hpp"
 #include "learning/kernels.hpp"
 #include "learning/torch/jobs.hpp"
 #include "learning/torch/thread_limits.hpp"
@@ -16,8 +17,13 @@ TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uin
       settings_(settings),
       base_(std::move(base)),
       data_(std::move(data)),
-      order_(data_->rows, settings.batch_size, stream_seed),
-      steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {}
+      order_(data_->rows, settings.batch_size, stream_seed,
+             rare_repeats(settings.balance, *data_, stream_seed)),
+      augmentation_random_(fl::stream_seed(stream_seed, "augment")),
+      steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {
+  if (settings.augmentation.all || settings.balance.name == "augment")
+    augmentation_.emplace(settings.augmentation, data_->dataset->sample_shape());
+}
 
 bool TorchTrainingJob::run_slice(Clock::time_point until) {
   const auto started = Clock::now();
@@ -39,17 +45,33 @@ void TorchTrainingJob::begin() {
   workspace_->load(*base_, settings_.proximal_mu > 0);
   optimizer_.emplace(settings_, *workspace_);
   loss_sum_ = at::zeros({}, at::device(pool_->device()).dtype(at::kDouble));
+  if (settings_.balance.loss_beta > 0)
+    class_weights_ =
+        torch::tensor(loss_weights(settings_.balance, data_->label_histogram())).to(pool_->device());
 }
 
 void TorchTrainingJob::step() {
   const auto grad_mode = at::AutoGradMode(true);
   auto& batch = workspace_->batch;
-  batch.gather(*data_->dataset, order_.next());
+  const auto dealt = order_.next();
+  batch.gather(*data_->dataset, dealt.rows);
+  if (settings_.augmentation.all)
+    batch.augment(*augmentation_, augmentation_random_);
+  else if (augmentation_)
+    batch.augment(*augmentation_, augmentation_random_, dealt.repeats);
   const auto logits = pool_->network().forward(batch.features().to(pool_->precision()), workspace_->weights);
-  const auto loss = at::cross_entropy_loss(logits.to(at::kFloat), batch.labels());
+  const auto loss = loss_of(logits.to(at::kFloat));
   optimizer_->step(torch::autograd::grad({loss}, workspace_->weights));
   loss_sum_.add_(loss.detach());
   ++steps_;
+}
+
+/// The mean over the batch; samples of rare labels count more with train.class_balance.
+at::Tensor TorchTrainingJob::loss_of(const at::Tensor& logits) const {
+  const auto& labels = workspace_->batch.labels();
+  if (!class_weights_.defined()) return at::cross_entropy_loss(logits, labels);
+  const auto each = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None);
+  return (each * class_weights_.index_select(0, labels)).mean();
 }
 
 TrainingReport TorchTrainingJob::report() const {

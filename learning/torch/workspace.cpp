@@ -36,6 +36,18 @@ void Batch::gather(const Dataset& dataset, std::span<const std::uint32_t> rows) 
   labels_ = labels_.to(device_);
 }
 
+void Batch::augment(const Augmentation& augmentation, RandomStream& random) {
+  features_ = augmentation.apply(features_, random);
+}
+
+void Batch::augment(const Augmentation& augmentation, RandomStream& random,
+                    std::span<const std::int64_t> places) {
+  if (places.empty()) return;
+  const auto which =
+      torch::tensor(at::ArrayRef<std::int64_t>(places.data(), places.size()), at::kLong).to(device_);
+  features_.index_copy_(0, which, augmentation.apply(features_.index_select(0, which), random));
+}
+
 Workspace::Workspace(const Network& network, at::Device device, at::ScalarType precision)
     : parameters(network.layout(), device),
       base(network.layout(), device),

@@ -11,6 +11,7 @@
 
 #include "learning/data/dataset.hpp"
 #include "learning/parameters.hpp"
+#include "learning/torch/augmentation.hpp"
 #include "learning/torch/network.hpp"
 
 namespace fl {
@@ -43,6 +44,10 @@ class Batch {
 
   /// Copies the rows; `features` and `labels` hold them until the next call.
   void gather(const Dataset& dataset, std::span<const std::uint32_t> rows);
+
+  /// Changes all samples of the batch at random, or those at these places.
+  void augment(const Augmentation& augmentation, RandomStream& random);
+  void augment(const Augmentation& augmentation, RandomStream& random, std::span<const std::int64_t> places);
 
   const at::Tensor& features() const { return features_; }  ///< [N, sample shape…], float32, on the device
   const at::Tensor& labels() const { return labels_; }      ///< [N], int64, on the device

@@ -78,7 +78,18 @@ std::vector<std::uint8_t> example(std::uint8_t choice, const T& value) {
 }
 
 std::vector<Seed> seeds() {
-  const auto training = TrainingSettings{2, 7, 64, 0.25, 0.875, true, 1e-4, "adam", 0.5, true};
+  const auto training = TrainingSettings{2,
+                                         7,
+                                         64,
+                                         0.25,
+                                         0.875,
+                                         true,
+                                         1e-4,
+                                         "adam",
+                                         0.5,
+                                         true,
+                                         {true, 0.2, 15, 0.3, 0.04, 0.5},
+                                         {"oversample", 0.75, 0.999}};
   const auto upload = UploadSettings{"top_k:0.01+int8", 0.9, 3, 0.25};
   const auto task = Task{11,   3,  5,         TaskKind::evaluate,  9,    6,        10,    21, true, 12.5,
                          3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload};

@@ -280,7 +280,32 @@ TEST_CASE("a value out of range is refused with the range") {
                   {"strategy.name", "fedbuff", "nearest is \"fedavg\""}));
 }
 
+TEST_CASE("a key may take a word beside numbers") {
+  const auto chosen = with({{"strategy.buffer_size", "auto"}});
+  REQUIRE(chosen);
+  CHECK(chosen->strategy.buffer_auto);
+  const auto read_again = fl::parse_config(fl::to_toml(*chosen), "config.toml");
+  REQUIRE(read_again);
+  CHECK(read_again->strategy.buffer_auto);
+  CHECK_FALSE(with({{"strategy.buffer_size", "7"}})->strategy.buffer_auto);
+  CHECK(with({{"strategy.buffer_size", "7"}})->strategy.buffer_size == 7);
+  CHECK(holds_all(refusal({{"strategy.buffer_size", "automatic"}}), {"an integer or \"auto\""}));
+  CHECK(holds_all(toml_refusal("[strategy]\nbuffer_size = \"none\"\n"), {"an integer or \"auto\""}));
+  CHECK(holds_all(refusal({{"train.epochs", "auto"}}), {"must be an integer, but"}));
+}
+
 TEST_CASE("settings that contradict each other are refused") {
+  CHECK(holds_all(refusal({{"strategy.buffer_size", "auto"}, {"strategy.name", "fedavg"}}),
+                  {"strategy.buffer_size", "fedbuff", "\"fedavg\""}));
+  CHECK(holds_all(
+      refusal({{"data.name", "synthetic_logistic"}, {"model.name", "logistic"}, {"data.augment", "true"}}),
+      {"synthetic_logistic", "oversample"}));
+  CHECK(holds_all(refusal({{"data.balance", "augment"},
+                           {"data.augment_shift", "0"},
+                           {"data.augment_rotation", "0"},
+                           {"data.augment_scale", "0"},
+                           {"data.augment_elastic", "0"}}),
+                  {"data.augment_shift", "above 0"}));
   CHECK(holds_all(refusal({{"clients.count", "4"}, {"clients.speed_list", "1,1,10"}}),
                   {"clients.speed_list", "3 entries", "clients.count is 4"}));
   CHECK(holds_all(refusal({{"clients.speed", "list"}}), {"clients.speed_list", "0 entries"}));

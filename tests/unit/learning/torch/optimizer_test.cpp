@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "fixtures.hpp"
+#include "learning/data/balance.hpp"
 
 using namespace fl;
 using namespace fl::torch_tests;
@@ -16,7 +17,9 @@ constexpr auto kClasses = std::size_t{2};
 constexpr auto kWeights = kInputs * kClasses;
 
 /// ∂(mean cross-entropy)/∂(W, b) of logistic regression over all rows: (softmax(Wx + b) − y) xᵀ, in double.
-std::vector<double> gradient(const std::vector<double>& parameters, const DataView& data) {
+/// Samples count by `weights` of their class; empty: alike.
+std::vector<double> gradient(const std::vector<double>& parameters, const DataView& data,
+                             const std::vector<float>& weights) {
   auto sum = std::vector<double>(parameters.size());
   auto x = std::vector<float>(kInputs);
   auto label = std::vector<std::int64_t>(1);
@@ -31,7 +34,9 @@ std::vector<double> gradient(const std::vector<double>& parameters, const DataVi
       total += p[c];
     }
     for (auto c = std::size_t{0}; c < kClasses; ++c) {
-      const auto error = p[c] / total - (label[0] == static_cast<std::int64_t>(c) ? 1.0 : 0.0);
+      const auto counts =
+          weights.empty() ? 1.0 : static_cast<double>(weights[static_cast<std::size_t>(label[0])]);
+      const auto error = counts * (p[c] / total - (label[0] == static_cast<std::int64_t>(c) ? 1.0 : 0.0));
       for (auto j = std::size_t{0}; j < kInputs; ++j) sum[c * kInputs + j] += error * x[j];
       sum[kWeights + c] += error;
     }
@@ -47,7 +52,7 @@ std::vector<double> by_hand(const TrainingSettings& s, const Parameters& base, c
   auto m = std::vector<double>(x.size());
   auto v = std::vector<double>(x.size());
   for (auto step = std::uint32_t{1}; step <= s.steps; ++step) {
-    const auto slope = gradient(x, data);
+    const auto slope = gradient(x, data, loss_weights(s.balance, data.label_histogram()));
     for (auto i = std::size_t{0}; i < x.size(); ++i) {
       auto g = slope[i] + s.weight_decay * x[i] + s.proximal_mu * (x[i] - start[i]);
       if (s.optimizer == "adam") {
@@ -108,6 +113,12 @@ TEST_CASE("weight decay pulls to zero and FedProx to the base") {
   settings.proximal_mu = 2;
   check_against_hand(settings);
   settings.momentum = 0.5;
+  check_against_hand(settings);
+}
+
+TEST_CASE("the class-balanced loss weighs samples by their labels") {
+  auto settings = full_batch();
+  settings.balance.loss_beta = 0.9;
   check_against_hand(settings);
 }
 

@@ -133,6 +133,17 @@ TEST_CASE("settings out of range are refused") {
   refused([](auto& s) { s.weight_decay = -1; });
   refused([](auto& s) { s.proximal_mu = -1; });
   refused([](auto& s) { s.optimizer = "lbfgs"; });
+  refused([](auto& s) { s.balance.name = "smote"; });
+  refused([](auto& s) { s.balance.ratio = 0; });
+  refused([](auto& s) { s.balance.loss_beta = 1; });
+  refused([](auto& s) { s.augmentation.shift = -0.1; });
+  refused([](auto& s) { s.augmentation.rotation = std::nan(""); });
+  refused([](auto& s) { s.augmentation.scale = 1; });
+  refused([](auto& s) { s.augmentation.elastic = 2; });
+  refused([](auto& s) { s.augmentation.erasing = 1.5; });
+  // These samples are no images.
+  refused([](auto& s) { s.augmentation.all = true; });
+  refused([](auto& s) { s.balance.name = "augment"; });
   refused([](auto& s) {
     s.optimizer = "adam";
     s.momentum = 0.9;

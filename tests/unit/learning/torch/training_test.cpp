@@ -42,6 +42,50 @@ TEST_CASE("the result does not depend on where slices are cut, nor on the thread
   }
 }
 
+TEST_CASE("augmented training does not depend on slices either, and its images come from the stream's seed") {
+  const auto trainer = trainer_of("mlp_2nn", kImage);
+  const auto data = blobs(kImage, 10, 30);
+  const auto base = initial(*trainer);
+  auto settings = TrainingSettings();
+  settings.epochs = 2;
+  settings.batch_size = 30;  // the order within a batch matters little, so what differs is the augmentation
+  const auto plain = train(*trainer, settings, base, data);
+  settings.augmentation.all = true;
+  settings.augmentation.erasing = 0.5;
+  const auto augmented = train(*trainer, settings, base, data);
+  CHECK(augmented != plain);
+  CHECK(train(*trainer, settings, base, data) == augmented);
+  CHECK(train(*trainer, settings, base, data, false, /*one_batch_slices=*/true) == augmented);
+  CHECK(train(*trainer, settings, base, data, false, false, 12) != augmented);
+}
+
+TEST_CASE("balanced training takes as many steps as the longer epoch has, and claims no more samples") {
+  const auto trainer = trainer_of("mlp_2nn", kImage);
+  auto all = *blobs(kImage, 2, 200);
+  // Label 1 becomes rare.
+  auto kept = 0;
+  std::erase_if(all.rows, [&](auto row) { return all.dataset->label(row) == 1 && ++kept > 5; });
+  const auto data = std::make_shared<const DataView>(all);
+  const auto ordinary = data->size() - 5;
+  auto settings = TrainingSettings();
+  settings.batch_size = 10;
+  const auto base = initial(*trainer);
+  auto updates = std::vector<std::vector<float>>();
+  for (const auto* name : {"none", "oversample", "augment"}) {
+    CAPTURE(name);
+    settings.balance.name = name;
+    const auto job = trainer->train(settings, base, data, 11).value();
+    run(*job);
+    const auto trained = settings.balance.adds_samples() ? 2 * ordinary : data->size();
+    CHECK(job->report().steps == (trained + 9) / 10);
+    CHECK(job->report().samples == data->size());
+    updates.emplace_back(trainer->layout()->size());
+    job->write_update(updates.back(), false);
+  }
+  CHECK(updates[0] != updates[1]);
+  CHECK(updates[1] != updates[2]);
+}
+
 TEST_CASE("two jobs at once do not disturb each other") {
   const auto trainer = trainer_of("simple_cnn", kImage);
   const auto data = blobs(kImage, 10, 24);
