@@ -25,7 +25,7 @@ void ClientState::ask_for_work() {
   ++asks;
   ready->held = base ? *base_version : 0;
   ready->held_hash = base ? base_hash : 0;
-  self->request(session, options.request_timeout, *ready)
+  self->request(session, options->request_timeout, *ready)
       .then(
           [this, now = life, ask = asks](const Assignment& answer) {
             if (now == life && ask == asks) on_assignment(answer);
@@ -60,7 +60,7 @@ void ClientState::on_assignment(const Assignment& answer) {
     task_known = same_task;
     if (same_task) return;
     spdlog::log(news_level(), "{}: task {} is withdrawn: its lease ran out while the connection was lost",
-                options.name, task.id);
+                options->name, task.id);
     lose_task();
   }
   work = Work::idle;
@@ -102,7 +102,7 @@ void ClientState::train() {
   requested.reset();
   tally.state = "training from version " + std::to_string(task.base);
   tally.last_version = task.base;
-  spdlog::debug("{}: trains for task {} from version {}", options.name, task.id, task.base);
+  spdlog::debug("{}: trains for task {} from version {}", options->name, task.id, task.base);
   if (desk) {
     train_at_desk();
     return;
@@ -166,9 +166,9 @@ void ClientState::drop_out() {
 }
 
 void ClientState::on_trained(const TrainedUpdatePtr& trained) {
-  if (!is_of_fleet() && options.dropout > 0) {
+  if (!is_of_fleet() && options->dropout > 0) {
     auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
-    if (luck.uniform() < options.dropout) {
+    if (luck.uniform() < options->dropout) {
       drop_out();
       return;
     }
@@ -180,12 +180,12 @@ void ClientState::on_trained(const TrainedUpdatePtr& trained) {
   }
   update = trained;
   if (trained->residual)
-    if (auto ok = options.residuals->propose(task.id, trained->residual); !ok)
-      spdlog::warn("{}: what the update of task {} leaves out would not outlive a crash: {}", options.name,
+    if (auto ok = options->residuals->propose(task.id, trained->residual); !ok)
+      spdlog::warn("{}: what the update of task {} leaves out would not outlive a crash: {}", options->name,
                    task.id, to_string(ok.error()));
-  if (options.spool && (task.durable || options.spool->always()) && task.kind == TaskKind::train)
-    if (auto ok = options.spool->save(welcome.run_id, *update); !ok)
-      spdlog::warn("{}: the update of task {} would not outlive a crash: {}", options.name, task.id,
+  if (options->spool && (task.durable || options->spool->always()) && task.kind == TaskKind::train)
+    if (auto ok = options->spool->save(welcome.run_id, *update); !ok)
+      spdlog::warn("{}: the update of task {} would not outlive a crash: {}", options->name, task.id,
                    to_string(ok.error()));
   work = Work::delivering;
   tally.state = "delivering the update of task " + std::to_string(task.id);
@@ -209,12 +209,12 @@ void ClientState::drop_task() {
 
 /// Too little to be worth an upload: it joins the next, and the task goes back.
 void ClientState::leave_out(const TrainedUpdate& trained) {
-  if (auto ok = options.residuals->replace(trained.residual); !ok)
-    spdlog::warn("{}: the delta of task {} is lost: {}", options.name, task.id, to_string(ok.error()));
+  if (auto ok = options->residuals->replace(trained.residual); !ok)
+    spdlog::warn("{}: the delta of task {} is lost: {}", options->name, task.id, to_string(ok.error()));
   const auto given_up = task.id;
   spdlog::log(news_level(),
               "{}: the delta of task {} is small and waits for the next (train.max_idle_deltas)",
-              options.name, given_up);
+              options->name, given_up);
   drop_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, "its delta is small and joins the client's next");
@@ -231,9 +231,9 @@ LayoutPtr ClientState::layout() const {
 /// What was left out of earlier updates, for the next.
 ResidualPtr ClientState::unsent() {
   if (task.kind != TaskKind::train) return nullptr;
-  auto residual = options.residuals->current(layout());
+  auto residual = options->residuals->current(layout());
   if (residual) return std::move(*residual);
-  spdlog::warn("{}: what earlier updates left out is lost: {}", options.name, to_string(residual.error()));
+  spdlog::warn("{}: what earlier updates left out is lost: {}", options->name, to_string(residual.error()));
   return nullptr;
 }
 
@@ -242,7 +242,7 @@ ResidualPtr ClientState::unsent() {
 void ClientState::lose_task() {
   if (update) {
     take_back_unsent();
-    if (options.spool) options.spool->clear();
+    if (options->spool) options->spool->clear();
   }
   drop_task();
 }
@@ -251,17 +251,17 @@ void ClientState::lose_task() {
 void ClientState::take_back_unsent() {
   const auto keep = [&]() -> Result<void> {
     const auto known = layout();
-    const auto proposed = options.residuals->proposal(task.id, known);
+    const auto proposed = options->residuals->proposal(task.id, known);
     if (!proposed) return tl::unexpected(proposed.error());
     if (!*proposed) return {};
     const auto sent = locate_payload(update->blob, *known, false);
     if (!sent) return tl::unexpected(sent.error());
     const auto left = after_refusal(**proposed, *sent);
     if (!left) return tl::unexpected(left.error());
-    return options.residuals->replace(*left);
+    return options->residuals->replace(*left);
   };
   if (auto ok = keep(); !ok)
-    spdlog::warn("{}: what the update of task {} held is lost: {}", options.name, task.id,
+    spdlog::warn("{}: what the update of task {} held is lost: {}", options->name, task.id,
                  to_string(ok.error()));
 }
 
@@ -270,13 +270,13 @@ void ClientState::take_back_unsent() {
 void ClientState::settle_residual(const Receipt& receipt) {
   auto settled = Result<void>();
   if (receipt.accepted())
-    settled = options.residuals->accept(task.id);
+    settled = options->residuals->accept(task.id);
   else if (is_offence(receipt.code))
-    settled = options.residuals->replace(unsent());
+    settled = options->residuals->replace(unsent());
   else
     take_back_unsent();
   if (!settled)
-    spdlog::warn("{}: what the update of task {} left out would not outlive a crash: {}", options.name,
+    spdlog::warn("{}: what the update of task {} left out would not outlive a crash: {}", options->name,
                  task.id, to_string(settled.error()));
 }
 
@@ -285,7 +285,7 @@ void ClientState::settle_residual(const Receipt& receipt) {
 void ClientState::abandon(const std::string& reason) {
   const auto given_up = task.id;
   spdlog::log(is_of_fleet() ? spdlog::level::debug : spdlog::level::warn, "{}: task {} given up: {}",
-              options.name, given_up, reason);
+              options->name, given_up, reason);
   lose_task();
   if (connection != Connection::connected) return;
   self->send(session, abandon_atom_v, given_up, reason);
@@ -333,7 +333,7 @@ local_client_actor::behavior_type behavior_of(local_client_actor::stateful_point
           return;
         // It may have been accepted meanwhile. Its receipt tells, or the next session's.
         if (state.work == ClientState::Work::delivering && state.committed) return;
-        spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options.name, task, reason);
+        spdlog::log(state.news_level(), "{}: task {} is withdrawn: {}", state.options->name, task, reason);
         state.lose_task();
         const auto can_ask = state.ready || state.is_of_fleet();
         if (state.connection == ClientState::Connection::connected && can_ask) state.ask_for_work();

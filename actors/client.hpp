@@ -36,9 +36,9 @@ struct ClientState {
   enum class Work : std::uint8_t { idle, asking, fetching, training, delivering };
 
   local_client_actor::pointer self = nullptr;
-  ClientOptions options;
-  std::size_t index = 0;  ///< of its trainer in Peers
-  std::string id;         ///< "client-2", for chaos
+  std::optional<ClientOptions> options;  ///< always there; made once, since its defaults cost something
+  std::size_t index = 0;                 ///< of its trainer in Peers
+  std::string id;                        ///< "client-2", for chaos
   ChaosPtr chaos;
   std::function<LayoutPtr()> layout_of;  ///< of models that come in chunks; in one process they come whole
   std::optional<RandomStream> random;
@@ -80,7 +80,7 @@ struct ClientState {
 
   /// Of what is news to the owner of one client, and noise in a simulation of many.
   spdlog::level::level_enum news_level() const {
-    return options.in_process ? spdlog::level::debug : spdlog::level::info;
+    return options->in_process ? spdlog::level::debug : spdlog::level::info;
   }
 
   // connection

@@ -55,16 +55,16 @@ void ClientState::connect() {
 void ClientState::find_gateway() {
   auto& system = self->system();
   const auto middleman =
-      options.tls ? system.openssl_manager().actor_handle() : system.middleman().actor_handle();
-  self->request(middleman, std::min(options.request_timeout, kConnectTimeout), caf::connect_atom_v,
-                options.host, options.port)
+      options->tls ? system.openssl_manager().actor_handle() : system.middleman().actor_handle();
+  self->request(middleman, std::min(options->request_timeout, kConnectTimeout), caf::connect_atom_v,
+                options->host, options->port)
       .then(
           [this, now = life](const caf::node_id&, const caf::strong_actor_ptr& found,
                              const std::set<std::string>&) {
             if (now != life) return;
             if (!found) {
               disconnect({ec::unreachable,
-                          "nothing is published at " + options.host + ":" + std::to_string(options.port)});
+                          "nothing is published at " + options->host + ":" + std::to_string(options->port)});
               return;
             }
             gateway = caf::actor_cast<gateway_actor>(found);
@@ -72,18 +72,18 @@ void ClientState::find_gateway() {
           },
           [this, now = life](const caf::error& error) {
             if (now != life) return;
-            disconnect({ec::unreachable, "no aggregator answers at " + options.host + ":" +
-                                             std::to_string(options.port) + " (" +
+            disconnect({ec::unreachable, "no aggregator answers at " + options->host + ":" +
+                                             std::to_string(options->port) + " (" +
                                              why_not_reached(from_caf(error)) + ")"});
           });
 }
 
 std::string ClientState::why_not_reached(const Error& error) const {
-  if (options.why_unreachable)
-    if (auto why = options.why_unreachable(); !why.empty()) return why;
+  if (options->why_unreachable)
+    if (auto why = options->why_unreachable(); !why.empty()) return why;
   const auto said_nothing =
       error.code == ec::unavailable || error.text.find("disconnect_during_handshake") != std::string::npos;
-  if (said_nothing && !options.tls)
+  if (said_nothing && !options->tls)
     return "it took the connection, but ended it without a word; an aggregator with TLS does that to a "
            "client without "
            "net.tls.*";
@@ -94,12 +94,12 @@ std::string ClientState::why_not_reached(const Error& error) const {
 void ClientState::introduce() {
   // Without this, a connection that ends before the welcome would be noticed by the request's timeout only.
   self->monitor(gateway);
-  if (!options.identity.key && !options.identity.aggregator) {
+  if (!options->identity.key && !options->identity.aggregator) {
     say_hello({});
     return;
   }
   const auto nonce = make_nonce();
-  self->request(gateway, options.request_timeout, Introduction{kProtocolVersion, options.name, nonce},
+  self->request(gateway, options->request_timeout, Introduction{kProtocolVersion, options->name, nonce},
                 caf::actor_cast<caf::actor>(self))
       .then(
           [this, now = life, nonce](const Challenge& challenge) {
@@ -115,9 +115,9 @@ void ClientState::introduce() {
 }
 
 Result<Proof> ClientState::answer(const Challenge& challenge, const Nonce& nonce) const {
-  const auto transcript = HelloTranscript{options.name, nonce, challenge.nonce, to_string(self->node()),
+  const auto transcript = HelloTranscript{options->name, nonce, challenge.nonce, to_string(self->node()),
                                           to_string(gateway.node())};
-  if (const auto& known = options.identity.aggregator) {
+  if (const auto& known = options->identity.aggregator) {
     if (challenge.key.empty())
       return fl::fail(ec::hello_refused,
                       "the aggregator proves no identity, but net.aggregator_key asks for one; it "
@@ -128,13 +128,13 @@ Result<Proof> ClientState::answer(const Challenge& challenge, const Nonce& nonce
           ec::hello_refused,
           "this is not the aggregator that net.aggregator_key names: its key is " + challenge.key);
   }
-  if (!options.identity.key) return Proof();
-  return Proof{challenge.nonce, options.identity.key->sign(transcript.signed_by_client())};
+  if (!options->identity.key) return Proof();
+  return Proof{challenge.nonce, options->identity.key->sign(transcript.signed_by_client())};
 }
 
 void ClientState::say_hello(const Proof& proof) {
-  const auto hello = Hello{kProtocolVersion, FL_VERSION, options.name, proof};
-  self->request(gateway, options.request_timeout, hello, caf::actor_cast<caf::actor>(self))
+  const auto hello = Hello{kProtocolVersion, FL_VERSION, options->name, proof};
+  self->request(gateway, options->request_timeout, hello, caf::actor_cast<caf::actor>(self))
       .then(
           [this, now = life](const Welcome& terms, const caf::actor& given) {
             if (now != life) return;
@@ -149,10 +149,10 @@ void ClientState::say_hello(const Proof& proof) {
               forget_base();
             }
             welcome = terms;
-            options.residuals->select(terms.run_id + "-" + std::to_string(terms.client));
+            options->residuals->select(terms.run_id + "-" + std::to_string(terms.client));
             if (!same_terms) take_up_spooled();
             connection = Connection::connected;
-            spdlog::log(news_level(), "{} is connected as client {}", options.name, terms.client);
+            spdlog::log(news_level(), "{} is connected as client {}", options->name, terms.client);
             attempts = 0;
             down_since.reset();
             if (ready)
@@ -174,8 +174,8 @@ void ClientState::on_refused(const Error& reason) {
 
 /// What an earlier life of this client finished, but could not deliver.
 void ClientState::take_up_spooled() {
-  if (!options.spool || work != Work::idle) return;
-  auto spooled = options.spool->load(welcome.run_id);
+  if (!options->spool || work != Work::idle) return;
+  auto spooled = options->spool->load(welcome.run_id);
   if (!spooled || spooled->info.client != welcome.client) return;
   task = {};
   task.id = spooled->info.task;
@@ -185,7 +185,7 @@ void ClientState::take_up_spooled() {
   task_known = false;
   update = std::make_shared<const TrainedUpdate>(std::move(*spooled));
   work = Work::delivering;
-  spdlog::info("{}: the update of task {} was finished before and is delivered now", options.name, task.id);
+  spdlog::info("{}: the update of task {} was finished before and is delivered now", options->name, task.id);
 }
 
 void ClientState::prepare() {
@@ -193,8 +193,8 @@ void ClientState::prepare() {
       .then(
           [this](const Ready& prepared) {
             ready = prepared;
-            if (!base && welcome.changes_only && options.initial_model)
-              if (auto initial = options.initial_model(welcome.seed)) {
+            if (!base && welcome.changes_only && options->initial_model)
+              if (auto initial = options->initial_model(welcome.seed)) {
                 const auto hash = values_hash_of(*initial);
                 set_base(std::move(initial), 0, hash);
               }
@@ -241,19 +241,19 @@ void ClientState::disconnect(const Error& reason) {
   connection = Connection::disconnected;
   if (work == Work::asking || work == Work::fetching) work = Work::idle;
   if (was_connected) ++tally.reconnects;
-  if (options.reconnect.count() > 0 && now - *down_since >= options.reconnect) {
+  if (options->reconnect.count() > 0 && now - *down_since >= options->reconnect) {
     fail({reason.code, reason.text + "; gave up after net.reconnect_seconds = " +
-                           std::to_string(static_cast<long>(options.reconnect.count()))});
+                           std::to_string(static_cast<long>(options->reconnect.count()))});
     return;
   }
   const auto pause = pause_after(attempts++);
   // Said once a loss, then with every fourth attempt: enough to see that it goes on.
-  if (attempts % 4 == 1) spdlog::warn("{}: {}; trying again", options.name, reason.text);
+  if (attempts % 4 == 1) spdlog::warn("{}: {}; trying again", options->name, reason.text);
   self->delayed_send(self, pause, caf::connect_atom_v);
 }
 
 std::chrono::milliseconds ClientState::pause_after(std::uint32_t failed_attempts) {
-  return backoff(failed_attempts, options.backoff_min, options.backoff_max, kJitter, *random);
+  return backoff(failed_attempts, options->backoff_min, options->backoff_max, kJitter, *random);
 }
 
 void ClientState::finish(const std::string& reason) {
@@ -263,7 +263,7 @@ void ClientState::finish(const std::string& reason) {
   drop_task();
   session = nullptr;
   gateway = nullptr;
-  if (options.in_process) {
+  if (options->in_process) {
     peers = nullptr;
     trainer = nullptr;
     self->quit();
@@ -273,7 +273,7 @@ void ClientState::finish(const std::string& reason) {
 }
 
 void ClientState::fail(const Error& reason) {
-  if (options.in_process && reason.code == ec::quarantined) {
+  if (options->in_process && reason.code == ec::quarantined) {
     // One bad client of a simulation costs the others nothing.
     spdlog::error("{}", reason.text);
     finish(reason.text);
@@ -281,7 +281,7 @@ void ClientState::fail(const Error& reason) {
   }
   connection = Connection::finished;
   drop_task();
-  caf::anon_send(peers->node, lost_atom_v, options.name + ": " + to_string(reason));
+  caf::anon_send(peers->node, lost_atom_v, options->name + ": " + to_string(reason));
 }
 
 }  // namespace fl

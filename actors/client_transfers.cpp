@@ -25,8 +25,8 @@ void acknowledge_first(std::deque<PassagePtr>& under_way, std::uint64_t bytes, F
 // -- fetching -----------------------------------------------------------------------------------------------
 
 void ClientState::fetch() {
-  if (options.in_process) {
-    self->request(caf::actor_cast<local_session_actor>(session), options.request_timeout, fetch_atom_v,
+  if (options->in_process) {
+    self->request(caf::actor_cast<local_session_actor>(session), options->request_timeout, fetch_atom_v,
                   task.id)
         .then(
             [this, now = life, id = task.id, epoch = task.epoch](const PublishedModelPtr& model) {
@@ -61,7 +61,7 @@ void ClientState::fetch() {
 
 void ClientState::fetch_more() {
   while (more_to_fetch()) {
-    const auto passage = options.downlink->enter(self->id(), self->clock().now(), when_free());
+    const auto passage = options->downlink->enter(self->id(), self->clock().now(), when_free());
     if (!passage) return;
     fetch_next(passage);
   }
@@ -70,7 +70,7 @@ void ClientState::fetch_more() {
 void ClientState::fetch_next(const PassagePtr& passage) {
   const auto length = std::min<std::uint64_t>(passage->chunk_bytes(), task.model_bytes - *requested);
   downloading.push_back(passage);
-  self->request(session, options.request_timeout, fetch_atom_v, task.id, *requested,
+  self->request(session, options->request_timeout, fetch_atom_v, task.id, *requested,
                 static_cast<std::uint32_t>(length))
       .then(
           [this, now = life, id = task.id, epoch = task.epoch](const Chunk& chunk) {
@@ -117,7 +117,7 @@ void ClientState::on_fetched() {
     train();
     return;
   }
-  spdlog::warn("{}: what came is not version {}; it is fetched as a whole", options.name, task.base);
+  spdlog::warn("{}: what came is not version {}; it is fetched as a whole", options->name, task.base);
   forget_base();
   work = Work::idle;
   ask_for_work();
@@ -153,8 +153,8 @@ void ClientState::on_fetch_failed(const Error& reason) {
 
 void ClientState::deliver() {
   ++deliveries;
-  committed = options.in_process;
-  if (options.in_process) {
+  committed = options->in_process;
+  if (options->in_process) {
     self->request(caf::actor_cast<local_session_actor>(session), caf::infinite, submit_atom_v, task.id,
                   task.epoch, update->blob)
         .then(
@@ -168,7 +168,7 @@ void ClientState::deliver() {
   }
   const auto hash = hash_of(*update->blob).value_or(0);
   stop_transfers();
-  self->request(session, options.request_timeout,
+  self->request(session, options->request_timeout,
                 UploadOffer{task.id, task.epoch, update->blob->size(), hash})
       .then(
           [this, now = deliveries](std::uint64_t offset) {
@@ -188,7 +188,7 @@ void ClientState::deliver() {
 
 void ClientState::send_more() {
   while (more_to_send()) {
-    const auto passage = options.uplink->enter(self->id(), self->clock().now(), when_free());
+    const auto passage = options->uplink->enter(self->id(), self->clock().now(), when_free());
     if (!passage) return;
     send_next(passage);
   }
@@ -204,7 +204,7 @@ void ClientState::send_next(const PassagePtr& passage) {
   auto chunk = Chunk{task.id, *upload_offset, std::move(*bytes)};
   *upload_offset += length;
   uploading.push_back(passage);
-  self->request(session, options.request_timeout, std::move(chunk))
+  self->request(session, options->request_timeout, std::move(chunk))
       .then(
           [this, now = deliveries, length](std::uint64_t received) {
             if (now != deliveries || work != Work::delivering) return;
@@ -230,7 +230,7 @@ SharedLink::Grant ClientState::when_free() const {
 
 /// Who has nothing to transfer any more lets the passage end, and another client has its turn.
 void ClientState::on_turn(const PassagePtr& passage) {
-  if (passage->is_of(*options.downlink)) {
+  if (passage->is_of(*options->downlink)) {
     if (!more_to_fetch()) return;
     fetch_next(passage);
     fetch_more();
@@ -281,7 +281,7 @@ void ClientState::on_no_receipt_yet(std::uint64_t delivery) {
   spdlog::info(
       "{}: the update of task {} waits: the aggregator has it and has not decided on it for {} s "
       "(`fl_actor_node status` says what it waits for)",
-      options.name, task.id, kReceiptNotice.count());
+      options->name, task.id, kReceiptNotice.count());
 }
 
 void ClientState::on_receipt(const Receipt& receipt) {
@@ -290,23 +290,23 @@ void ClientState::on_receipt(const Receipt& receipt) {
     stop_transfers();
     tally.state = "waiting until the server has room";
     if (failures == 0)
-      spdlog::warn("{}: the update of task {} waits: {}", options.name, task.id, receipt.text);
+      spdlog::warn("{}: the update of task {} waits: {}", options->name, task.id, receipt.text);
     self->delayed_send(self, pause_after(failures++), submit_atom_v, ++deliveries);
     return;
   }
   failures = 0;
   settle_residual(receipt);  // before the spool forgets the update that it belongs to
-  if (options.spool) options.spool->clear();
+  if (options->spool) options->spool->clear();
   if (receipt.accepted()) {
     if (task.kind == TaskKind::train) ++tally.updates_accepted;
     spdlog::log(news_level(),
                 "{}: update of task {} from version {} accepted: loss {:.4f}, {:.1f} s, staleness {}",
-                options.name, task.id, task.base, update->info.train_loss, update->info.train_seconds,
+                options->name, task.id, task.base, update->info.train_loss, update->info.train_seconds,
                 receipt.staleness);
   } else {
     ++tally.updates_rejected[std::string(name_of(receipt.code))];
     spdlog::log(receipt.code == ec::run_over ? news_level() : spdlog::level::warn,
-                "{}: update of task {} refused: {}: {}", options.name, task.id, name_of(receipt.code),
+                "{}: update of task {} refused: {}: {}", options->name, task.id, name_of(receipt.code),
                 receipt.text);
   }
   drop_task();

@@ -109,7 +109,8 @@ void FleetState::begin(const LeasePtr& lease) {
   auto base = ParametersPtr();
   if (lease->model) {
     auto parameters = lease->model->parameters();
-    auto download = prepare_download(*options.session.downloads, lease->model, row.held, row.held_hash, task);
+    auto download =
+        prepare_download(*options.session->downloads, lease->model, row.held, row.held_hash, task);
     if (!parameters || !download) {
       lose(client, task, to_string(parameters ? download.error() : parameters.error()));
       return;
@@ -117,7 +118,7 @@ void FleetState::begin(const LeasePtr& lease) {
     base = std::move(*parameters);
     row.held = task.base;
     row.held_hash = task.base_hash;
-    options.session.board->add_down(task.model_bytes);
+    options.session->board->add_down(task.model_bytes);
   } else {
     lose(client, task, "version " + std::to_string(task.base) + " is gone");
     return;

@@ -35,7 +35,7 @@ struct FleetRow {
 using FleetRows = std::shared_ptr<std::vector<FleetRow>>;
 
 struct FleetOptions {
-  SessionOptions session;
+  SessionOptionsPtr session;
   ClientOptions client;  ///< but for name and residuals
   Welcome terms;
   DeskOptions desk;

@@ -32,7 +32,7 @@ Result<void> check_protocol(std::uint32_t version) {
 /// the count of this client's hellos.
 Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::actor& client) {
   const auto refuse = [&](Error error) {
-    if (strike(*session.storage, hello.name, session.conduct, error))
+    if (strike(*session->storage, hello.name, session->conduct, error))
       for (const auto& [id, entry] : connected)
         if (entry.client_name == hello.name) {
           self->send(peers->scheduler, caf::leave_atom_v, id, to_string(error));
@@ -41,7 +41,7 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
     log_refusal("the hello of " + hello.name + " is refused: " + to_string(error));
     return tl::unexpected(error);
   };
-  if (auto ok = check_quarantine(*session.storage, hello.name); !ok) return refuse(ok.error());
+  if (auto ok = check_quarantine(*session->storage, hello.name); !ok) return refuse(ok.error());
   for (auto& [id, entry] : connected) {
     if (entry.client != client.address()) continue;
     if (entry.client_name != hello.name)
@@ -64,7 +64,7 @@ void GatewayState::log_refusal(const std::string& text) {
 }
 
 caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const caf::actor& client) {
-  session.chaos->strike_next("gateway", "hello");
+  session->chaos->strike_next("gateway", "hello");
   if (!peers) return to_caf({ec::unavailable, "the server is starting"});
   if (!client) return to_caf(nobody());
   if (auto ok = check_protocol(hello.protocol_version); !ok) return to_caf(ok.error());
@@ -88,7 +88,7 @@ caf::result<Welcome, caf::actor> GatewayState::welcome(const Hello& hello, const
                                 " is connected already; choose another --name, or wait until the server has "
                                 "noticed that it is gone"});
   }
-  const auto id = session.storage->bind_client(hello.name, terms.clients_count, here);
+  const auto id = session->storage->bind_client(hello.name, terms.clients_count, here);
   if (!id) return to_caf(id.error());
   if (const auto old = connected.find(*id); old != connected.end()) {
     self->send_exit(old->second.session, caf::exit_reason::user_shutdown);
@@ -140,7 +140,7 @@ gateway_actor::behavior_type gateway(gateway_actor::stateful_pointer<GatewayStat
                                      SessionOptions session, AdmissionOptions admission) {
   self->state.terms = std::move(terms);
   self->state.admission = Admission(std::move(admission));
-  self->state.session = std::move(session);
+  self->state.session = std::make_shared<const SessionOptions>(std::move(session));
   end_with_reason_on_exception(self);
   self->set_default_handler(caf::drop);  // what is no message of the protocol leaves no line in the log
   self->set_down_handler([self](const caf::down_msg& down) { self->state.on_down(down); });

@@ -23,7 +23,7 @@ struct GatewayState {
 
   gateway_actor::pointer self = nullptr;
   Welcome terms;  ///< of the run; `client` is filled in for each
-  SessionOptions session;
+  SessionOptionsPtr session;
   Admission admission{AdmissionOptions()};
   PeersPtr peers;
   std::map<ClientId, Connected> connected;

@@ -34,7 +34,8 @@ void SchedulerState::carry_out() {
   }
   if (effects.cohort) self->send(peers->aggregator, cohort_atom_v, effects.cohort);
   if (memory.open_leases)
-    for (const auto& task : effects.given) self->send(peers->checkpointer, lease_atom_v, task);
+    for (const auto& lease : effects.given)
+      self->send(peers->checkpointer, lease_atom_v, lease->assignment.task);
   if (effects.first_lease) self->send(peers->metrics, begin_atom_v);
   auto willing = std::vector<ClientId>();
   for (const auto client : effects.nudge)

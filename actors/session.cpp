@@ -129,7 +129,7 @@ Result<void> SessionState::admit() {
   if (verdict == FloodGuard::Verdict::pass) return {};
   const auto error = Error{
       ec::flood, "more than validate.max_requests_per_second = " +
-                     std::to_string(static_cast<std::uint64_t>(options.conduct.max_requests_per_second)) +
+                     std::to_string(static_cast<std::uint64_t>(options->conduct.max_requests_per_second)) +
                      " requests"};
   if (verdict == FloodGuard::Verdict::refuse) return tl::unexpected(error);
   return tl::unexpected(object(0, error));
@@ -151,7 +151,7 @@ Error SessionState::object(TaskId task, Error error) {
 
 /// An offence too many ends the session; the client learns why from its next hello at the latest.
 void SessionState::punish(Error& error) {
-  if (!strike(*options.storage, client_name, options.conduct, error)) return;
+  if (!strike(*options->storage, client_name, options->conduct, error)) return;
   spdlog::warn("{} is quarantined: {}", client_name, to_string(error));
   drop_upload();
   lease = nullptr;
@@ -170,7 +170,7 @@ Result<void> SessionState::declare(const Ready& said) {
   if (auto ok = check_ready(said); !ok) return ok;
   if (!ready) {
     const auto saved =
-        options.storage->save_client({client, client_name, said.samples, said.label_histogram});
+        options->storage->save_client({client, client_name, said.samples, said.label_histogram});
     if (!saved) spdlog::error("client {} is not in the store: {}", client_name, saved.error().text);
   }
   ready = said;
@@ -243,7 +243,7 @@ Result<Download> prepare_download(Downloads& downloads, const PublishedModelPtr&
 
 /// Given what this client said it holds.
 Result<void> SessionState::prepare(Task& task, const Lease& given) {
-  auto prepared = prepare_download(*options.downloads, given.model, ready->held, ready->held_hash, task);
+  auto prepared = prepare_download(*options->downloads, given.model, ready->held, ready->held_hash, task);
   if (!prepared) return tl::unexpected(prepared.error());
   download = std::move(*prepared);
   // Clients of the same process share the model and need no hash of what would travel.
@@ -294,7 +294,7 @@ Result<Chunk> SessionState::fetch(TaskId task, std::uint64_t offset, std::uint32
   if (!bytes) return tl::unexpected(bytes.error());
   fetched_bytes += bytes->size();
   if (offset + bytes->size() == model->size()) {
-    options.board->add_down(model->size());
+    options->board->add_down(model->size());
     on_fetched();
   }
   return Chunk{task, offset, std::move(*bytes)};
@@ -306,8 +306,9 @@ Result<void> SessionState::check_offer(const UploadOffer& offer) {
   if (lease->assignment.task.epoch != offer.epoch)
     return fail(ec::unknown_lease,
                 "task " + std::to_string(offer.task) + " is of an earlier life of the server");
-  auto limit = options.layout->size_bytes() + kHeaderAllowance_bytes;
-  if (options.max_model_bytes > 0) limit = std::min(limit, options.max_model_bytes + kHeaderAllowance_bytes);
+  auto limit = options->layout->size_bytes() + kHeaderAllowance_bytes;
+  if (options->max_model_bytes > 0)
+    limit = std::min(limit, options->max_model_bytes + kHeaderAllowance_bytes);
   if (offer.size_bytes > limit)
     return fail(ec::wrong_length, "the update has " + std::to_string(offer.size_bytes) + " bytes, at most " +
                                       std::to_string(limit) + " are taken");
@@ -317,7 +318,7 @@ Result<void> SessionState::check_offer(const UploadOffer& offer) {
 Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (auto ok = check_lease(offer.task); !ok) {
     // It may have been answered before the client could hear it: the commit will say, without the bytes.
-    if (options.durable_updates) return offer.size_bytes;
+    if (options->durable_updates) return offer.size_bytes;
     return tl::unexpected(ok.error());
   }
   if (auto ok = check_offer(offer); !ok) return tl::unexpected(ok.error());
@@ -328,9 +329,9 @@ Result<std::uint64_t> SessionState::begin_upload(const UploadOffer& offer) {
   if (std::exchange(offered, offer.hash) != offer.hash && ++offers > kMaxOffers)
     return fail(ec::flood, "more than " + std::to_string(kMaxOffers) + " different updates for one task");
   drop_upload();
-  const auto named = options.durable_updates && !options.transfer_folder.empty();
-  if (named && !std::exchange(offered_before, true)) remove_other_parts(options.transfer_folder, offer);
-  auto begun = Upload::begin(offer, options.transfer_folder, options.durable_updates);
+  const auto named = options->durable_updates && !options->transfer_folder.empty();
+  if (named && !std::exchange(offered_before, true)) remove_other_parts(options->transfer_folder, offer);
+  auto begun = Upload::begin(offer, options->transfer_folder, options->durable_updates);
   if (!begun) {
     if (begun.error().code == ec::store_full) tell_no_room(offer.task);
     return tl::unexpected(begun.error());
@@ -367,9 +368,9 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   if (receipt.pending()) receipt.deliver(to_caf({ec::cancelled, "another update came"}));
   submitting = nullptr;
   receipt = self->make_response_promise<Receipt>();
-  options.chaos->strike_next("session-" + std::to_string(client), "update");
+  options->chaos->strike_next("session-" + std::to_string(client), "update");
   if (auto ok = check_lease(task); !ok) {
-    if (options.durable_updates)
+    if (options->durable_updates)
       ask_receipt(task);
     else
       refuse(task, ok.error());
@@ -388,8 +389,8 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   }
   const auto& leased = lease->assignment.task;
   auto expected = UpdateExpectation();
-  expected.layout = options.layout;
-  expected.whole_model = options.whole_model;
+  expected.layout = options->layout;
+  expected.whole_model = options->whole_model;
   expected.evaluation_only = leased.kind == TaskKind::evaluate;
   expected.task = task;
   expected.epoch = leased.epoch;
@@ -399,14 +400,14 @@ caf::typed_response_promise<Receipt> SessionState::take(TaskId task, Result<Byte
   expected.max_validation_samples = ready ? ready->validation_samples : 0;
   expected.owner = leased.owner;
   expected.work = leased.work;
-  expected.max_norm = options.conduct.max_update_norm;
+  expected.max_norm = options->conduct.max_update_norm;
   auto update = validate_update(*blob, expected);
   if (!update) {
     object_to(update.error());
     return receipt;
   }
-  options.board->add_up(update->encoded_bytes);
-  if (options.evaluate_on_clients && update->info.base_evaluation.samples > 0)
+  options->board->add_up(update->encoded_bytes);
+  if (options->evaluate_on_clients && update->info.base_evaluation.samples > 0)
     self->send(peers->evaluator, update->info.base_evaluation, client);
   if (expected.evaluation_only) {
     submissions = 0;
@@ -471,10 +472,10 @@ void SessionState::decide(const Receipt& decision) {
   if (decision.accepted()) {
     spdlog::debug("update of {} for task {} accepted", client_name, decision.task);
   } else {
-    if (taking && taking->task == decision.task && options.durable_updates &&
-        !options.transfer_folder.empty()) {
+    if (taking && taking->task == decision.task && options->durable_updates &&
+        !options->transfer_folder.empty()) {
       auto gone = std::error_code();
-      std::filesystem::remove(upload_file(options.transfer_folder, taking->task, taking->hash), gone);
+      std::filesystem::remove(upload_file(options->transfer_folder, taking->task, taking->hash), gone);
     }
     auto error = Error{decision.code, decision.text};
     punish(error);
@@ -572,7 +573,7 @@ local_session_actor::behavior_type behavior_of(local_session_actor::stateful_poi
         auto& state = self->state;
         auto model = state.model_of(task);
         if (model) {
-          state.options.board->add_down(state.download.size());
+          state.options->board->add_down(state.download.size());
           state.on_fetched();
         }
         return answer(std::move(model));
@@ -600,14 +601,15 @@ local_session_actor::behavior_type behavior_of(local_session_actor::stateful_poi
 }  // namespace
 
 local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
-                                           SessionOptions options, ClientId client, std::string client_name,
-                                           client_actor handle, caf::actor gateway, PeersPtr peers) {
+                                           SessionOptionsPtr options, ClientId client,
+                                           std::string client_name, client_actor handle, caf::actor gateway,
+                                           PeersPtr peers) {
   self->state.options = std::move(options);
   self->state.client = client;
   self->state.client_name = std::move(client_name);
   self->state.handle = handle;
   self->state.peers = std::move(peers);
-  self->state.flood = FloodGuard(self->state.options.conduct.max_requests_per_second);
+  self->state.flood = FloodGuard(self->state.options->conduct.max_requests_per_second);
   self->monitor(handle);
   self->monitor(gateway);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
@@ -617,7 +619,8 @@ local_session_actor::behavior_type session(local_session_actor::stateful_pointer
 }
 
 local_session_actor::behavior_type fleet_session(local_session_actor::stateful_pointer<SessionState> self,
-                                                 SessionOptions options, FleetMember member, PeersPtr peers) {
+                                                 SessionOptionsPtr options, FleetMember member,
+                                                 PeersPtr peers) {
   auto& state = self->state;
   state.options = std::move(options);
   state.client = member.client;

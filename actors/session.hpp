@@ -30,6 +30,9 @@ struct SessionOptions {
   ChaosPtr chaos;
 };
 
+/// All sessions of a run share them.
+using SessionOptionsPtr = std::shared_ptr<const SessionOptions>;
+
 /// An upload in progress: written to a file (or memory) in order, hashed on the way.
 class Upload {
  public:
@@ -67,7 +70,7 @@ struct SessionState {
   static inline const char* name = "session";
 
   local_session_actor::pointer self = nullptr;
-  SessionOptions options;
+  SessionOptionsPtr options;
   ClientId client = 0;
   std::string client_name;
   client_actor handle;
@@ -121,8 +124,9 @@ struct SessionState {
 };
 
 local_session_actor::behavior_type session(local_session_actor::stateful_pointer<SessionState> self,
-                                           SessionOptions options, ClientId client, std::string client_name,
-                                           client_actor handle, caf::actor gateway, PeersPtr peers);
+                                           SessionOptionsPtr options, ClientId client,
+                                           std::string client_name, client_actor handle, caf::actor gateway,
+                                           PeersPtr peers);
 
 /// What a fleet knows of a client that it gives a session.
 struct FleetMember {
@@ -137,7 +141,8 @@ struct FleetMember {
 
 /// A session for one lease, which it ends with.
 local_session_actor::behavior_type fleet_session(local_session_actor::stateful_pointer<SessionState> self,
-                                                 SessionOptions options, FleetMember member, PeersPtr peers);
+                                                 SessionOptionsPtr options, FleetMember member,
+                                                 PeersPtr peers);
 
 /// What a client that holds a version (`held_hash` 0: none) has to fetch of a task's model; the task says so
 /// then. Fails when the model cannot be read.

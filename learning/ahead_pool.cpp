@@ -1,12 +1,12 @@
 #include "learning/ahead_pool.hpp"
 
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -47,7 +47,7 @@ struct AheadPool::State {
   std::condition_variable work_done;
   bool stopping = false;
   JobId last_id = 0;
-  std::map<JobId, Entry> entries;
+  std::unordered_map<JobId, Entry> entries;
   std::set<Place> waiting;
   std::size_t held = 0;         ///< running or done, and not finished
   std::optional<JobId> wanted;  ///< somebody waits for it
@@ -159,7 +159,7 @@ std::exception_ptr AheadPool::finish(JobId id) {
 }
 
 void AheadPool::cancel(JobId id) {
-  auto dropped = std::map<JobId, State::Entry>::node_type();  // outlives the lock
+  auto dropped = std::unordered_map<JobId, State::Entry>::node_type();  // outlives the lock
   const auto lock = std::scoped_lock(state_->mutex);
   const auto found = state_->entries.find(id);
   if (found == state_->entries.end()) return;

@@ -73,7 +73,8 @@ std::filesystem::path RunLedger::file_of(std::uint64_t number) const {
 }
 
 Result<void> RunLedger::begin(SqliteDatabase& database) {
-  if (!options_.keep_updates) return {};
+  // Leases are remembered for the ledger's sake: without it nobody takes them up.
+  if (!options_.keep_updates) return database.run("DELETE FROM leases");
   auto error = std::error_code();
   std::filesystem::create_directories(folder_, error);
   if (error) return fail(ec::io_failed, "cannot create " + folder_.string() + ": " + error.message());
@@ -127,6 +128,7 @@ Result<void> RunLedger::insert(SqliteDatabase& database, const LedgerBatch& batc
       entry = LedgerEntry{update.number, update.divisor, *hash};
     }
     if (auto ok = insert_update(database, update.record, entry); !ok) return ok;
+    if (!options_.keep_updates) continue;
     for (const auto& [client, task] : {std::pair(update.record.client, update.record.task),
                                        std::pair(update.record.owner, update.record.work)}) {
       if (auto ok = database.run("DELETE FROM leases WHERE client = ? AND task = ?",

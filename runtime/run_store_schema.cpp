@@ -120,6 +120,8 @@ constexpr const char* kMeasuresStep = R"(
     last_version INTEGER NOT NULL
   ) STRICT;
   ALTER TABLE updates ADD COLUMN total_s REAL;  -- from the lease to the update
+  DROP INDEX updates_by_number;                 -- an entry for each update, most of which have no number
+  CREATE UNIQUE INDEX updates_by_number ON updates (number) WHERE number IS NOT NULL;
 )";
 
 SqlValue optional_value(const std::optional<double>& value) {
@@ -238,8 +240,8 @@ Result<void> insert_update(SqliteDatabase& database, const UpdateRecord& update,
   static const auto sql = std::string(
       "INSERT INTO updates (task, epoch, client, base, folded_into, decision, samples, staleness, weight, "
       "train_loss, train_seconds, norm, bytes, time_s, total_s, owner, work, number, divisor, hash, kept) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO "
-      "NOTHING");
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) "
+      "WHERE number IS NOT NULL DO NOTHING");
   const auto in_ledger = [&](auto value) -> SqlValue {
     if (entry) return value(*entry);
     return nullptr;

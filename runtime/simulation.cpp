@@ -93,7 +93,7 @@ std::vector<ChildSpec> simulated_fleet(const ServerSetup& setup,
   const auto& config = setup.config;
   const auto means = std::make_shared<MeansOfClients>(setup.workbench, partition, terms);
   auto options = FleetOptions();
-  options.session = sessions;
+  options.session = std::make_shared<const SessionOptions>(sessions);
   options.client = config.client_options();
   options.client.in_process = true;
   options.terms = terms;

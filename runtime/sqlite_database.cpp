@@ -84,6 +84,7 @@ Result<sqlite3_stmt*> SqliteDatabase::prepare(const std::string& sql) {
 
 namespace {
 
+/// A text stays where it is: the values outlive the statement's use.
 struct Bind {
   sqlite3_stmt* statement;
   int place;
@@ -92,7 +93,7 @@ struct Bind {
   int operator()(std::int64_t value) const { return sqlite3_bind_int64(statement, place, value); }
   int operator()(double value) const { return sqlite3_bind_double(statement, place, value); }
   int operator()(const std::string& value) const {
-    return sqlite3_bind_text64(statement, place, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    return sqlite3_bind_text64(statement, place, value.data(), value.size(), SQLITE_STATIC, SQLITE_UTF8);
   }
 };
 

@@ -512,7 +512,7 @@ void LeaseBook::give(ClientId client, TaskKind kind, TimePoint now) {
   open(client, std::make_shared<const Lease>(std::move(lease)), now);
   if (kind == TaskKind::train) {
     measures_of(client).last_version = task_of(client).base;
-    effects_.given.push_back(task_of(client));
+    effects_.given.push_back(leases_.at(client).lease);
     if (!options_.synchronous && has_replica(client)) lease_of(client)->base = model_;
   }
   if (!any_lease_) effects_.first_lease = true;

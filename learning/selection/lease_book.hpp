@@ -107,11 +107,11 @@ class LeaseBook {
       TaskId work = 0;          ///< the cohort's task: `task`, or that which it backed up
       bool superseded = false;  ///< nothing went wrong: others answered first
     };
-    std::vector<Void> voided;              ///< leases that no longer hold
-    std::shared_ptr<const Cohort> cohort;  ///< a cohort was opened
-    std::optional<std::uint32_t> live;     ///< the number of live clients changed
-    bool first_lease = false;              ///< the first lease of this book was given
-    std::vector<Task> given;               ///< new leases, but for a replica's of another's work
+    std::vector<Void> voided;                         ///< leases that no longer hold
+    std::shared_ptr<const Cohort> cohort;             ///< a cohort was opened
+    std::optional<std::uint32_t> live;                ///< the number of live clients changed
+    bool first_lease = false;                         ///< the first lease of this book was given
+    std::vector<std::shared_ptr<const Lease>> given;  ///< new ones, but for a replica's of another's work
   };
 
   /// Throws std::invalid_argument when the policy is unknown. `measures`: of an earlier book.

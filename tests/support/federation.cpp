@@ -162,7 +162,7 @@ std::vector<ChildSpec> Federation::children() {
 
 ChildSpec Federation::fleet_of(const SessionOptions& sessions, const Welcome& terms) {
   auto fleet = FleetOptions();
-  fleet.session = sessions;
+  fleet.session = std::make_shared<const SessionOptions>(sessions);
   fleet.terms = terms;
   fleet.desk.pool = std::make_shared<AheadPool>(options.workers);
   fleet.desk.cost = {options.task_seconds, 0};

@@ -66,8 +66,8 @@ SessionFixture::SessionFixture() {
 }
 
 void SessionFixture::start() {
-  actor =
-      time.spawn(session, options, ClientId{2}, std::string("ward-2"), client, gateway, neighbours.handles());
+  actor = time.spawn(session, std::make_shared<const SessionOptions>(options), ClientId{2},
+                     std::string("ward-2"), client, gateway, neighbours.handles());
   time.settle();
 }
 
