@@ -9,6 +9,7 @@
 
 #include "actors/crash_report.hpp"
 #include "learning/random.hpp"
+#include "learning/simulation/client_profile.hpp"
 
 namespace fl {
 
@@ -166,12 +167,9 @@ void ClientState::drop_out() {
 }
 
 void ClientState::on_trained(const TrainedUpdatePtr& trained) {
-  if (!is_of_fleet() && options->dropout > 0) {
-    auto luck = RandomStream(stream_seed(welcome.seed, "dropout", task.client, task.id));
-    if (luck.uniform() < options->dropout) {
-      drop_out();
-      return;
-    }
+  if (!is_of_fleet() && gives_up_after(options->dropout, welcome.seed, task.client, task.id)) {
+    drop_out();
+    return;
   }
   failures = 0;
   if (trained->left_out) {

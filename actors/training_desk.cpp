@@ -5,7 +5,6 @@
 
 #include "actors/crash_report.hpp"
 #include "learning/data/balance.hpp"
-#include "learning/random.hpp"
 
 namespace fl {
 
@@ -47,10 +46,8 @@ Result<TrainingDesk::Outlook> TrainingDesk::begin(const Task& given, ParametersP
   const auto task = within_time(given);
   const auto compute = profile_.speed * compute_seconds(task);
   const auto takes = profile_.download_seconds(task.model_bytes) + compute;
-  if (profile_.dropout > 0) {
-    auto luck = RandomStream(stream_seed(options_.seed, "dropout", task.client, task.id));
-    if (luck.uniform() < profile_.dropout) return Outlook{Seconds(takes * luck.uniform()), true};
-  }
+  if (const auto share = gives_up_after(profile_.dropout, options_.seed, task.client, task.id))
+    return Outlook{Seconds(takes * *share), true};
   auto terms = TrainingTerms{options_.seed, options_.whole_model, compute};
   auto run = TrainingRun::begin(means_, task, std::move(base), std::move(residual), terms);
   if (!run) return tl::unexpected(run.error());

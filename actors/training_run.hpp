@@ -12,7 +12,7 @@ struct TrainingMeans {
   TrainerPtr trainer;
   std::shared_ptr<const DataView> data;        ///< to train on
   std::shared_ptr<const DataView> validation;  ///< kept from training; may be empty
-  std::uint64_t fingerprint = 0;               ///< of the data, where there are none to read; 0: read them
+  std::uint64_t fingerprint = 0;               ///< of the data, where it is known already; 0: to be read
 };
 
 /// What the welcome says of every task.

@@ -11,7 +11,6 @@ repeated. Prints the table of docs/communication.md and writes the plot beside i
 import argparse
 import math
 import pathlib
-import resource
 import statistics
 
 import runs
@@ -40,17 +39,11 @@ OTHERS = {
 CODECS = CLAIMED | OTHERS
 
 
-def cpu_seconds():
-    """Of all children that have ended: unlike their wall time it hardly depends on what else the machine does."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def run(codec, seed, versions):
-    before = cpu_seconds()
+    before = runs.cpu_seconds()
     summary, metrics = runs.simulate([*SETTINGS, f"run.max_versions={versions}", f"run.seed={seed}",
                                       f"evaluate.every={max(1, versions // 12)}", *CODECS[codec]])
-    cpu = cpu_seconds() - before
+    cpu = runs.cpu_seconds() - before
     curve = [(m["bytes_up"] + m["bytes_down"], m["eval_accuracy"]) for m in metrics if m["eval_accuracy"] is not None]
     return {"accuracy": summary["final_accuracy"],
             "up": summary["bytes_up"], "down": summary["bytes_down"], "wall": summary["wall_seconds"], "cpu": cpu,

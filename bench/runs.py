@@ -1,8 +1,10 @@
 """Whole runs of fl_actor_node for benchmarks: starts them, waits, reads what they say of themselves."""
 
 import json
+import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NODE = ROOT / "build/release/fl_actor_node"
+NODE = pathlib.Path(os.environ.get("FL_NODE", ROOT / "build/release/fl_actor_node"))
 
 
 def settings_of(settings):
@@ -57,6 +59,12 @@ def federate(server_settings, client_settings, clients):
             sys.exit("the aggregator failed:\n" + pathlib.Path(log.name).read_text())
         lines = (out / "metrics.jsonl").read_text().splitlines()
         return json.loads((out / "summary.json").read_text()), [json.loads(line) for line in lines]
+
+
+def cpu_seconds():
+    """Of all children that have ended: unlike their wall time it hardly depends on what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def kept_results(path, cases, run):

@@ -73,6 +73,8 @@ class MeansOfClients {
       auto welcome = terms_;
       welcome.client = client;
       means = means_of(workbench_, partition_->rows[client], welcome);
+      // Read once: a device says what it has each time that it comes.
+      if (means.data && means.fingerprint == 0) means.fingerprint = means.data->fingerprint();
     }
     return means;
   }

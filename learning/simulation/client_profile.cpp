@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "learning/random.hpp"
+
 namespace fl {
 
 namespace {
@@ -49,6 +51,13 @@ std::optional<Availability::Change> Availability::next_change(double time_s) con
       if (closes > now && std::isfinite(closes) && !goes_on) return Change{closes, false};
     }
   return std::nullopt;
+}
+
+std::optional<double> gives_up_after(double dropout, std::uint64_t seed, ClientId client, TaskId task) {
+  if (dropout <= 0) return std::nullopt;
+  auto luck = RandomStream(stream_seed(seed, "dropout", client, task));
+  if (luck.uniform() >= dropout) return std::nullopt;
+  return luck.uniform();
 }
 
 }  // namespace fl

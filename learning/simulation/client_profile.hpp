@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "messages/ids.hpp"
+
 namespace fl {
 
 /// When a device is there: windows of time, in seconds since the run began, that may repeat.
@@ -39,6 +41,10 @@ class Availability {
   std::vector<Window> windows_;
   double period_s_ = 0;
 };
+
+/// Whether a client gives this task up, with the probability `dropout` in [0, 1): after which share of its time, in
+/// [0, 1); none: it does not. The same for the same run's seed, client and task.
+std::optional<double> gives_up_after(double dropout, std::uint64_t seed, ClientId client, TaskId task);
 
 struct ClientProfile {
   double speed = 1;             ///< multiplies the time of computing, > 0: 10 takes ten times as long

@@ -72,3 +72,20 @@ TEST_CASE("transfers take latency and bytes over rate, and nothing takes no time
   CHECK(profile.upload_seconds(0) == 0);
   CHECK(profile.download_seconds(2'000) == 0.5);
 }
+
+TEST_CASE("a client gives up as often as its dropout says, anywhere in the middle, and in the same tasks again") {
+  auto given_up = 0;
+  auto sum = 0.0;
+  for (auto task = fl::TaskId{1}; task <= 4'000; ++task) {
+    const auto share = fl::gives_up_after(0.25, 7, 3, task);
+    CHECK(share == fl::gives_up_after(0.25, 7, 3, task));
+    CHECK_FALSE(fl::gives_up_after(0, 7, 3, task));
+    if (!share) continue;
+    ++given_up;
+    sum += *share;
+    CHECK(*share >= 0);
+    CHECK(*share < 1);
+  }
+  CHECK(given_up == doctest::Approx(1'000).epsilon(0.1));
+  CHECK(sum / given_up == doctest::Approx(0.5).epsilon(0.1));
+}
