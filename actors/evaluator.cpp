@@ -124,6 +124,10 @@ void EvaluatorState::on_answer(const Evaluation& evaluation, ClientId client) {
   answers.samples += samples;
   answers.loss += samples * evaluation.loss;
   answers.accuracy += samples * evaluation.accuracy;
+  for (const auto& [metric, value] : evaluation.metrics) {
+    answers.metrics[metric].first += samples * value;
+    answers.metrics[metric].second += samples;
+  }
   const auto expected = last.pending() && evaluation.version == last_version ? last_answers : live;
   if (answers.clients.size() >= expected) close_answers(evaluation.version);
 }
@@ -139,8 +143,10 @@ void EvaluatorState::close_answers(Version version) {
       last.deliver(to_caf({ec::unavailable, "no client evaluated the last version"}));
     return;
   }
-  report({version, static_cast<std::uint64_t>(answers.samples), answers.loss / answers.samples,
-          answers.accuracy / answers.samples});
+  auto evaluation = Evaluation{version, static_cast<std::uint64_t>(answers.samples),
+                               answers.loss / answers.samples, answers.accuracy / answers.samples};
+  for (const auto& [metric, sums] : answers.metrics) evaluation.metrics[metric] = sums.first / sums.second;
+  report(evaluation);
 }
 
 void EvaluatorState::report(const Evaluation& evaluation) {

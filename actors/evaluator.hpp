@@ -32,6 +32,8 @@ struct EvaluatorState {
     double samples = 0;
     double loss = 0;      ///< Σ samples · loss
     double accuracy = 0;  ///< Σ samples · accuracy
+    std::map<std::string, std::pair<double, double>>
+        metrics;  ///< Σ samples · value and Σ samples of who has it
   };
 
   evaluator_actor::pointer self = nullptr;

@@ -224,6 +224,7 @@ VersionRecord MetricsState::last_record() {
   if (evaluation && evaluation->version == newest.version) {
     record.eval_loss = evaluation->loss;
     record.eval_accuracy = evaluation->accuracy;
+    record.eval_metrics = evaluation->metrics;
   }
   return record;
 }

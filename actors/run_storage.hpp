@@ -61,7 +61,8 @@ struct VersionRecord {
   double staleness_mean = 0;        ///< over its updates
   std::optional<double> eval_loss;  ///< none: not evaluated
   std::optional<double> eval_accuracy;
-  RunTotals totals;  ///< after this version
+  std::map<std::string, double> eval_metrics;  ///< see Evaluation::metrics
+  RunTotals totals;                            ///< after this version
 };
 
 struct ClientRecord {

@@ -11,8 +11,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "learning/data/dataset.hpp"
+#include "learning/loss_name.hpp"
 #include "learning/parameters.hpp"
 #include "messages/errors.hpp"
 #include "messages/training.hpp"
@@ -88,6 +90,15 @@ class Trainer {
 
 using TrainerPtr = std::shared_ptr<const Trainer>;
 
+struct TrainerOptions;
+
+/// What the identity of a model from a file begins with.
+inline constexpr std::string_view kScriptPrefix = "script-";
+
+/// Names the model, so that two nodes or two lives of a run see whether they mean the same: its name, or
+/// "script-" and the XXH3-64 of its file. Fails with `bad_config` when that cannot be read.
+Result<std::string> model_identity(const TrainerOptions& options);
+
 /// Samples that a training goes through, repeats included, for a client with so many samples to an epoch
 /// (learning/data/balance.hpp).
 inline std::uint64_t samples_processed(const TrainingSettings& settings, std::uint64_t samples) {
@@ -99,14 +110,16 @@ inline std::uint64_t samples_processed(const TrainingSettings& settings, std::ui
 struct TrainerOptions {
   std::string backend = "torch";       ///< "torch" | "echo"
   std::string model = "simple_cnn";    ///< "simple_cnn" | "mcmahan_cnn" | "mlp_2nn" | "logistic" | "flat"
+  std::filesystem::path model_file;    ///< a TorchScript module instead of `model`; empty: none
   std::uint64_t model_parameters = 0;  ///< for "flat": floats, ≥ 1
   double echo_seconds = 0;             ///< what an echo task pretends to take, ≥ 0
   std::uint32_t threads = 1;           ///< torch and BLAS threads a task
   std::string precision = "fp32";      ///< "fp32" | "bf16"
   std::string device = "auto";         ///< "auto" | "cpu" | "cuda"
+  LossName loss = LossName::cross_entropy;
   std::vector<std::int64_t>
-      sample_shape;  ///< of the data; "logistic" and "mlp_2nn" take their input size from it
-  std::uint32_t classes = 10;
+      sample_shape;            ///< of the data; "logistic" and "mlp_2nn" take their input size from it
+  std::uint32_t classes = 10;  ///< of the data; 0: its targets are numbers
 };
 
 /// Trains nothing: sends a small constant as its delta after `echo_seconds`. It measures the system.

@@ -5,6 +5,8 @@
 #include <caf/error.hpp>
 #include <caf/meta/load_callback.hpp>
 #include <cstdint>
+#include <map>
+#include <string>
 
 namespace fl {
 
@@ -24,6 +26,27 @@ typename Inspector::result_type inspect(Inspector& f, AsBits& x) {
   auto bits = std::bit_cast<std::uint64_t>(x.value);
   const auto load = [&]() -> caf::error {
     x.value = std::bit_cast<double>(bits);
+    return caf::none;
+  };
+  return f(bits, caf::meta::load_callback(load));
+}
+
+/// The same for numbers by name.
+struct MapAsBits {
+  std::map<std::string, double>& values;
+};
+
+inline MapAsBits as_bits(std::map<std::string, double>& values) {
+  return {values};
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, MapAsBits& x) {
+  auto bits = std::map<std::string, std::uint64_t>();
+  for (const auto& [name, value] : x.values) bits[name] = std::bit_cast<std::uint64_t>(value);
+  const auto load = [&]() -> caf::error {
+    x.values.clear();
+    for (const auto& [name, value] : bits) x.values[name] = std::bit_cast<double>(value);
     return caf::none;
   };
   return f(bits, caf::meta::load_callback(load));

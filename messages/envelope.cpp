@@ -46,6 +46,7 @@ void write(const Evaluation& from, proto::Evaluation& to) {
   to.set_samples(from.samples);
   to.set_loss(from.loss);
   to.set_accuracy(from.accuracy);
+  to.mutable_metrics()->insert(from.metrics.begin(), from.metrics.end());
 }
 
 void write(const ModelInfo& from, proto::Envelope& to) {
@@ -100,8 +101,11 @@ UpdateInfo read(const proto::Update& from) {
   to.train_seconds = from.train_seconds();
   if (from.has_base_evaluation()) {
     const auto& evaluation = from.base_evaluation();
-    to.base_evaluation = {evaluation.version(), evaluation.samples(), evaluation.loss(),
-                          evaluation.accuracy()};
+    to.base_evaluation = {evaluation.version(),
+                          evaluation.samples(),
+                          evaluation.loss(),
+                          evaluation.accuracy(),
+                          {evaluation.metrics().begin(), evaluation.metrics().end()}};
   }
   return to;
 }

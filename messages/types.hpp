@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,7 @@ struct Welcome {
   std::string run_id;   ///< names the run across restarts
   std::uint32_t clients_count = 0;
   std::uint64_t seed = 0;
-  std::string model_name;
+  std::string model_name;                ///< "script-…": the TorchScript file with that hash
   std::uint64_t model_parameters = 0;    ///< for the model "flat"
   std::uint64_t layout_fingerprint = 0;  ///< the client checks its own model against it
   PartitionSettings partition;
@@ -45,6 +46,7 @@ struct Welcome {
   double validation_fraction = 0;        ///< of the client's data kept from training, to evaluate on
   bool changes_only = false;  ///< models travel as changes: a client begins from the version 0 that it can
                               ///< make from the seed, if it is the server's
+  std::string loss = "cross_entropy";  ///< that training makes smaller: learning/loss_name.hpp
 };
 
 /// A client that can take work says so, and what it has.
@@ -130,8 +132,16 @@ struct Evaluation {
   Version version = 0;
   std::uint64_t samples = 0;
   double loss = 0;
-  double accuracy = 0;  ///< in [0, 1]
+  /// In [0, 1]: the share of labels that are right; of numbers, the share of their variance that is explained
+  /// (R², 0 where it is negative).
+  double accuracy = 0;
+  /// By name: "f1" and "auroc" (means over the classes) of labels; "mae", "rmse", "r2" of numbers.
+  std::map<std::string, double> metrics = {};
 };
+
+/// Most that an evaluation may have, and the longest name: more is a bad claim.
+inline constexpr std::size_t kMaxMetrics = 16;
+inline constexpr std::size_t kMaxMetricName_bytes = 32;
 
 /// What an update says of itself, apart from its numbers.
 struct UpdateInfo {
@@ -160,7 +170,7 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
   return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters,
            x.layout_fingerprint, x.partition, x.update_content, as_bits(x.validation_fraction),
-           x.changes_only);
+           x.changes_only, x.loss);
 }
 
 template <class Inspector>
@@ -197,7 +207,7 @@ typename Inspector::result_type inspect(Inspector& f, Receipt& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Evaluation& x) {
-  return f(x.version, x.samples, as_bits(x.loss), as_bits(x.accuracy));
+  return f(x.version, x.samples, as_bits(x.loss), as_bits(x.accuracy), as_bits(x.metrics));
 }
 
 }  // namespace fl

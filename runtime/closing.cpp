@@ -86,7 +86,7 @@ void export_model(const ServerSetup& setup, const Parameters& model, RunSummary&
   summary.model_sha256 = model.sha256();
   summary.sparsity = sparsity(*model.layout(), model.values());
   auto metadata = std::map<std::string, std::string>{{"format", "pt"},
-                                                     {"model", setup.config.trainer.model},
+                                                     {"model", setup.workbench.model_name},
                                                      {"version", std::to_string(summary.model_version)},
                                                      {"run_id", setup.store->run_id()}};
   if (summary.sparsity > 0) metadata["sparsity"] = std::to_string(summary.sparsity);
@@ -131,6 +131,7 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
     summary.staleness_max = totals.staleness_max;
     summary.final_accuracy = (*record)->eval_accuracy;
     summary.final_loss = (*record)->eval_loss;
+    summary.final_metrics = (*record)->eval_metrics;
     summary.wall_seconds = totals.wall_seconds;
     if (inbox.clock() != nullptr) summary.virtual_seconds = totals.virtual_seconds;
     summary.bytes_up = totals.bytes_up;

@@ -92,8 +92,7 @@ struct SimulateOptions {
 struct Config {
   std::uint64_t seed = 1;
   GoalOptions goals;
-  TrainerOptions trainer;  ///< without sample_shape and classes, which the data decide
-  std::string model_file;
+  TrainerOptions trainer;    ///< without sample_shape and classes, which the data decide
   bool export_int8 = false;  ///< also write the last version with weights in 8 bits
   DatasetOptions data;
   PartitionSettings partition;

@@ -115,6 +115,8 @@ struct ConvertChoice {
 template <>
 struct Convert<StrategyName> : ConvertChoice<StrategyName, parse_strategy> {};
 template <>
+struct Convert<LossName> : ConvertChoice<LossName, parse_loss> {};
+template <>
 struct Convert<ServerOptimizerName> : ConvertChoice<ServerOptimizerName, parse_server_optimizer> {};
 
 template <>

@@ -30,6 +30,14 @@ std::vector<ConfigKey> train_keys() {
       key("train.learning_rate", FL_CONFIG_MEMBER(training.learning_rate))
           .in(above(0))
           .says("Step size of local training."),
+      key("train.loss", FL_CONFIG_MEMBER(trainer.loss))
+          .one_of({"cross_entropy", "bce", "mse", "huber"})
+          .makes_the_run()
+          .says(
+              "What training makes smaller. cross_entropy: of logits, one a class. bce: binary cross-entropy "
+              "of one logit, for two classes. mse: squared error of one number. huber: squared up to an "
+              "error of "
+              "1, linear beyond."),
       key("train.momentum", FL_CONFIG_MEMBER(training.momentum))
           .in(from_below(0, 1))
           .says("Momentum of local SGD."),

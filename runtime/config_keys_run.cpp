@@ -45,10 +45,14 @@ std::vector<ConfigKey> model_keys() {
       key("model.parameters", FL_CONFIG_MEMBER(trainer.model_parameters))
           .makes_the_run()
           .says("Number of parameters of the model \"flat\", at least 1 there; other models ignore it."),
-      key("model.file", FL_CONFIG_MEMBER(model_file))
+      key("model.file", FL_CONFIG_MEMBER(trainer.model_file))
           .makes_the_run()
-          .default_only()
-          .says("A TorchScript file with a model of your own, instead of model.name."),
+          .is_path()
+          .says(
+              "A TorchScript file with a model of your own, instead of model.name: forward(x) gives logits "
+              "or "
+              "predictions for a batch, as train.loss says. Its values are version 0. Aggregator and clients "
+              "each need the file."),
       key("model.export_int8", FL_CONFIG_MEMBER(export_int8))
           .says(
               "Also write the last version with its weights in 8 bits (model.int8.safetensors), and say its "

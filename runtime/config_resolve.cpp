@@ -128,6 +128,14 @@ Result<void> check_clients(const Config& config, const Origins& origins) {
   return {};
 }
 
+Result<void> check_model(const Config& config, const Origins& origins) {
+  if (config.trainer.model_file.empty()) return {};
+  if (config.trainer.backend == "echo")
+    return origins.refuse({"train.backend", "model.file"},
+                          "train.backend = \"echo\" trains nothing; leave model.file out, or use \"torch\"");
+  return {};
+}
+
 Result<void> check_training(const Config& config, const Origins& origins) {
   if (config.training.nesterov && config.training.momentum == 0)
     return origins.refuse({"train.nesterov", "train.momentum"},
@@ -276,7 +284,8 @@ Result<void> resolve(Config& config, const std::vector<GivenValue>& given) {
                             "data.part = \"" + config.given.data_part +
                                 "\" is not of the form \"I/N\" with I from 0 to N − 1, such as \"0/3\"");
   }
-  for (const auto check : {check_clients, check_training, check_strategy, check_codecs, check_node}) {
+  for (const auto check :
+       {check_clients, check_model, check_training, check_strategy, check_codecs, check_node}) {
     if (auto ok = check(config, origins); !ok) return ok;
   }
   return {};

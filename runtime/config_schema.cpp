@@ -181,7 +181,7 @@ bool abbreviates(std::string_view word, std::string_view candidate) {
 }
 
 /// An abbreviation is as near as a word with this many misspellings.
-constexpr std::size_t kAbbreviationDistance = 3;
+constexpr std::size_t kAbbreviationDistance = 2;
 
 }  // namespace
 

@@ -38,6 +38,7 @@ std::string metrics_line(const VersionRecord& version) {
   line["eval_loss"] = optional_number(version.eval_loss);
   line["eval_accuracy"] = optional_number(version.eval_accuracy);
   line["staleness_mean"] = version.updates > 0 ? Json(version.staleness_mean) : Json(nullptr);
+  if (!version.eval_metrics.empty()) line["eval_metrics"] = version.eval_metrics;
   line["bytes_up"] = version.totals.bytes_up;
   line["bytes_down"] = version.totals.bytes_down;
   return line.dump();

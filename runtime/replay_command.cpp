@@ -56,7 +56,9 @@ Result<Aggregation> beginning(const ReplayRequest& request, const Config& config
   if (pruned == 0)
     return Aggregation(config.strategy, config.server_optimizer,
                        std::make_shared<const Parameters>(trainer.initial_parameters(config.seed)));
-  const auto identity = SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
+  auto name = model_identity(config.trainer);
+  if (!name) return tl::unexpected(name.error());
+  const auto identity = SnapshotIdentity{std::move(*name), to_string(config.strategy.name), config.seed};
   const auto snapshots = SnapshotFolder(request.folder / "checkpoints", identity, 1);
   for (const auto version : snapshots.versions()) {
     if (version < pruned) continue;

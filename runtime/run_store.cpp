@@ -357,10 +357,12 @@ Result<void> RunStore::complete_version(Version version, const std::optional<Eva
     return nullptr;
   };
   auto ok = database_.run(
-      "UPDATE versions SET complete = 1, eval_loss = ?, eval_accuracy = ?, evaluated_samples = ? "
+      "UPDATE versions SET complete = 1, eval_loss = ?, eval_accuracy = ?, eval_metrics = ?, "
+      "evaluated_samples = ? "
       "WHERE version = ? AND complete = 0 RETURNING " +
           std::string(kVersionColumns),
       {value(&Evaluation::loss), value(&Evaluation::accuracy),
+       evaluation ? metrics_text(evaluation->metrics) : SqlValue(nullptr),
        evaluation ? SqlValue(signed_of(evaluation->samples)) : SqlValue(nullptr), signed_of(version)},
       [&](const SqlRow& row) { completed = version_of_row(row); });
   if (!ok) return ok;

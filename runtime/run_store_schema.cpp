@@ -120,6 +120,7 @@ constexpr const char* kMeasuresStep = R"(
     last_version INTEGER NOT NULL
   ) STRICT;
   ALTER TABLE updates ADD COLUMN total_s REAL;  -- from the lease to the update
+  ALTER TABLE versions ADD COLUMN eval_metrics TEXT;  -- JSON: name to value
   DROP INDEX updates_by_number;                 -- an entry for each update, most of which have no number
   CREATE UNIQUE INDEX updates_by_number ON updates (number) WHERE number IS NOT NULL;
 )";
@@ -144,7 +145,21 @@ std::map<std::string, std::uint64_t> counts_of(const std::string& text) {
   return counts;
 }
 
+std::map<std::string, double> metrics_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  auto metrics = std::map<std::string, double>();
+  if (!json.is_object()) return metrics;
+  for (const auto& [name, value] : json.items())
+    if (value.is_number()) metrics[name] = value.get<double>();
+  return metrics;
+}
+
 }  // namespace
+
+SqlValue metrics_text(const std::map<std::string, double>& metrics) {
+  if (metrics.empty()) return nullptr;
+  return nlohmann::json(metrics).dump();
+}
 
 Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem::path& file) {
   auto found = std::int64_t{0};
@@ -191,6 +206,7 @@ VersionRecord version_of_row(const SqlRow& row) {
   totals.restarts = row.count(14);
   totals.wall_seconds = row.number(15);
   totals.virtual_seconds = version.virtual_s.value_or(0);
+  version.eval_metrics = metrics_of(row.text(16));
   return version;
 }
 
@@ -222,7 +238,7 @@ std::optional<double> best_accuracy_in(SqliteDatabase& database) {
 
 Result<void> insert_version(SqliteDatabase& database, const VersionRecord& version) {
   static const auto sql = "INSERT INTO versions (" + std::string(kVersionColumns) +
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   const auto& totals = version.totals;
   return database.run(sql,
                       {signed_of(version.version), version.time_s, optional_value(version.virtual_s),
@@ -230,7 +246,8 @@ Result<void> insert_version(SqliteDatabase& database, const VersionRecord& versi
                        optional_value(version.eval_loss), optional_value(version.eval_accuracy),
                        signed_of(totals.updates_accepted), nlohmann::json(totals.updates_rejected).dump(),
                        totals.staleness_sum, signed_of(totals.staleness_max), signed_of(totals.bytes_up),
-                       signed_of(totals.bytes_down), signed_of(totals.restarts), totals.wall_seconds});
+                       signed_of(totals.bytes_down), signed_of(totals.restarts), totals.wall_seconds,
+                       metrics_text(version.eval_metrics)});
 }
 
 // -- Updates and clients --------------------------------------------------------------------------

@@ -21,9 +21,12 @@ Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem:
 inline constexpr const char* kVersionColumns =
     "version, time_s, virtual_s, updates, train_loss, staleness_mean, eval_loss, eval_accuracy, "
     "updates_accepted, updates_rejected, staleness_sum, staleness_max, bytes_up, bytes_down, restarts, "
-    "wall_seconds";
+    "wall_seconds, eval_metrics";
 
 VersionRecord version_of_row(const SqlRow& row);
+
+/// Metrics as a column holds them: JSON, or nothing where there are none.
+SqlValue metrics_text(const std::map<std::string, double>& metrics);
 
 /// Calls `take` with each version that `SELECT … FROM versions <rest>` gives.
 Result<void> for_each_version(SqliteDatabase& database, const std::string& rest,

@@ -51,7 +51,8 @@ Welcome terms_of(const ServerSetup& setup) {
   terms.run_id = setup.store->run_id();
   terms.clients_count = config.clients.count;
   terms.seed = config.seed;
-  terms.model_name = config.trainer.model;
+  terms.model_name = setup.workbench.model_name;
+  terms.loss = to_string(config.trainer.loss);
   terms.model_parameters = config.trainer.model_parameters;
   terms.layout_fingerprint = setup.workbench.trainer->layout()->fingerprint();
   terms.partition = config.partition;
@@ -230,7 +231,7 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   auto store = Result<std::shared_ptr<RunStore>>(nullptr);
   if (*start != RunFolder::Start::completed) {
     const auto identity =
-        SnapshotIdentity{config.trainer.model, to_string(config.strategy.name), config.seed};
+        SnapshotIdentity{workbench->model_name, to_string(config.strategy.name), config.seed};
     const auto ledger =
         LedgerOptions{config.store.durability == "update", config.store.keep_updates, config.store.max_bytes};
     store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});

@@ -35,6 +35,7 @@ void for_each_key(Summary& s, Field field) {
   field("staleness_max", s.staleness_max);
   field("final_accuracy", s.final_accuracy);
   field("best_accuracy", s.best_accuracy);
+  field("final_metrics", s.final_metrics);
   field("final_loss", s.final_loss);
   field("wall_seconds", s.wall_seconds);
   field("virtual_seconds", s.virtual_seconds);

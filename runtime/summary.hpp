@@ -36,11 +36,12 @@ struct RunSummary {
   std::vector<std::string> quarantined;                   ///< names of clients (validate.strikes)
   double staleness_mean = 0;
   std::uint64_t staleness_max = 0;
-  std::optional<double> final_accuracy;  ///< in [0, 1]; none: never evaluated
+  std::optional<double> final_accuracy;  ///< see Evaluation::accuracy; none: never evaluated
   std::optional<double> best_accuracy;
   std::optional<double> final_loss;
-  double wall_seconds = 0;                ///< from the first lease to the stop
-  std::optional<double> virtual_seconds;  ///< simulated time
+  std::map<std::string, double> final_metrics;  ///< see Evaluation::metrics
+  double wall_seconds = 0;                      ///< from the first lease to the stop
+  std::optional<double> virtual_seconds;        ///< simulated time
   std::optional<std::uint64_t>
       events;  ///< messages between actors in this life of the process, where counted
   std::uint64_t bytes_up = 0;

@@ -64,6 +64,9 @@ Result<Workbench> make_server_workbench(const Config& config, bool with_training
   auto trainer = make_trainer(options);
   if (!trainer) return tl::unexpected(trainer.error());
   bench.trainer = std::move(*trainer);
+  auto name = model_identity(options);
+  if (!name) return tl::unexpected(name.error());
+  bench.model_name = std::move(*name);
   return bench;
 }
 
@@ -81,11 +84,37 @@ TrainingMeans means_of(const Workbench& workbench, std::vector<std::uint32_t> ro
           std::make_shared<const DataView>(std::move(validation))};
 }
 
+namespace {
+
+/// The model that the server trains; a file is the client's own, and has to be the same.
+Result<void> choose_model(TrainerOptions& options, const Welcome& welcome) {
+  const auto loss = parse_loss(welcome.loss);
+  if (!loss) return tl::unexpected(loss.error());
+  options.loss = *loss;
+  options.model_parameters = welcome.model_parameters;
+  if (!welcome.model_name.starts_with(kScriptPrefix)) {
+    options.model = welcome.model_name;
+    options.model_file.clear();
+    return {};
+  }
+  if (options.model_file.empty())
+    return fail(ec::bad_config,
+                "the aggregator trains a model from a file (model.file); give this client the same file: "
+                "--set model.file=FILE");
+  const auto own = model_identity(options);
+  if (!own) return tl::unexpected(own.error());
+  if (*own == welcome.model_name) return {};
+  return fail(ec::bad_config, "model.file = \"" + options.model_file.string() +
+                                  "\" is another file than the aggregator's (" + *own + ", and it has " +
+                                  welcome.model_name + "); copy the aggregator's");
+}
+
+}  // namespace
+
 Result<Workbench> make_client_workbench(const Config& config, const Welcome& welcome) {
   auto bench = Workbench();
   auto options = config.trainer;
-  options.model = welcome.model_name;
-  options.model_parameters = welcome.model_parameters;
+  if (auto ok = choose_model(options, welcome); !ok) return tl::unexpected(ok.error());
   if (options.backend != "echo") {
     auto data = load_dataset(config.data, welcome.seed, welcome.clients_count);
     if (!data) return tl::unexpected(data.error());

@@ -19,6 +19,7 @@ namespace fl {
 struct Workbench {
   TrainTest data;
   TrainerPtr trainer;
+  std::string model_name = {};  ///< see model_identity
 };
 
 /// The model alone, without data. Fails with `bad_config`.

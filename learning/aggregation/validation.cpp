@@ -1,5 +1,6 @@
 #include "learning/aggregation/validation.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -66,6 +67,11 @@ Result<void> check_claims(const UpdateInfo& info, const UpdateExpectation& expec
     return fail(ec::bad_claim,
                 "the update's loss, time or evaluation is not a possible number; "
                 "a lower train.learning_rate keeps training from diverging");
+  const auto possible = [](const auto& metric) {
+    return metric.first.size() <= kMaxMetricName_bytes && std::isfinite(metric.second);
+  };
+  if (evaluation.metrics.size() > kMaxMetrics || !std::ranges::all_of(evaluation.metrics, possible))
+    return fail(ec::bad_claim, "the update's evaluation has metrics that are no numbers, or too many");
   return {};
 }
 

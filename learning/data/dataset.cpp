@@ -89,6 +89,16 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes,
   require_consistent(byte_features_.size(), sample_size_, labels_, classes_);
 }
 
+Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::vector<float> features,
+                 std::vector<float> targets)
+    : sample_shape_(std::move(sample_shape)),
+      sample_size_(product(sample_shape_)),
+      float_features_(std::move(features)),
+      targets_(std::move(targets)) {
+  require(float_features_.size() == sample_size_ * targets_.size(),
+          "Dataset: the features are not one sample for each target");
+}
+
 std::uint64_t Dataset::fingerprint(std::span<const std::uint32_t> rows) const {
   auto hash = Hash();
   hash.add(std::as_bytes(std::span(sample_shape_)));
@@ -99,18 +109,18 @@ std::uint64_t Dataset::fingerprint(std::span<const std::uint32_t> rows) const {
       hash.add(std::as_bytes(std::span(float_features_).subspan(begin, sample_size_)));
     else
       hash.add(std::as_bytes(std::span(byte_features_).subspan(begin, sample_size_)));
-    hash.add(std::as_bytes(std::span(&labels_[row], 1)));
+    if (has_labels())
+      hash.add(std::as_bytes(std::span(&labels_[row], 1)));
+    else
+      hash.add(std::as_bytes(std::span(&targets_[row], 1)));
   }
   return std::max<std::uint64_t>(hash.value(), 1);
 }
 
-void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> features,
-                     std::span<std::int64_t> labels) const {
-  require(features.size() == rows.size() * sample_size_ && labels.size() == rows.size(),
-          "Dataset::gather: the output does not fit the rows");
+void Dataset::gather_features(std::span<const std::uint32_t> rows, std::span<float> features) const {
+  require(features.size() == rows.size() * sample_size_, "Dataset::gather: the output does not fit the rows");
   auto out = features.begin();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::size_t row = rows[i];
+  for (const std::size_t row : rows) {
     require(row < size(), "Dataset::gather: a row lies beyond the end");
     if (byte_features_.empty()) {
       out = std::copy_n(float_features_.data() + row * sample_size_, sample_size_, out);
@@ -118,8 +128,22 @@ void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> featu
       const auto* bytes = byte_features_.data() + row * sample_size_;
       out = std::transform(bytes, bytes + sample_size_, out, [](auto byte) { return kNormalised[byte]; });
     }
-    labels[i] = labels_[row];
   }
+}
+
+void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> features,
+                     std::span<std::int64_t> labels) const {
+  require(has_labels() && labels.size() == rows.size(), "Dataset::gather: the output does not fit the rows");
+  gather_features(rows, features);
+  std::ranges::transform(rows, labels.begin(), [this](auto row) { return labels_[row]; });
+}
+
+void Dataset::gather(std::span<const std::uint32_t> rows, std::span<float> features,
+                     std::span<float> targets) const {
+  require(!has_labels() && targets.size() == rows.size(),
+          "Dataset::gather: the output does not fit the rows");
+  gather_features(rows, features);
+  std::ranges::transform(rows, targets.begin(), [this](auto row) { return targets_[row]; });
 }
 
 DataView DataView::all(DatasetPtr dataset) {
@@ -138,6 +162,7 @@ std::vector<std::uint64_t> DataView::label_histogram() const {
 
 std::vector<std::uint64_t> Dataset::label_histogram(std::span<const std::uint32_t> rows) const {
   std::vector<std::uint64_t> histogram(classes_, 0);
+  if (!has_labels()) return histogram;
   for (const auto row : rows) ++histogram[static_cast<std::size_t>(label(row))];
   return histogram;
 }

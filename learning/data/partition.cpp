@@ -156,6 +156,12 @@ Result<void> check(const Dataset& dataset, const PartitionSettings& settings, st
 Result<Partition> make_partition(const Dataset& dataset, const PartitionSettings& settings,
                                  std::uint32_t clients, std::uint64_t seed) {
   if (const auto valid = check(dataset, settings, clients); !valid) return tl::unexpected(valid.error());
+  const auto by_label = settings.name == "dirichlet" || settings.name == "shards";
+  if (by_label && !dataset.has_labels())
+    return fail(ec::bad_config,
+                "data.partition = \"" + settings.name +
+                    "\" divides by labels, and the data's targets are numbers; use \"iid\" or "
+                    "\"quantity\"");
   RandomStream random(stream_seed(seed, "partition"));
   const auto alpha = settings.dirichlet_alpha;
   std::vector<Rows> parts;

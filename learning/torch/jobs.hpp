@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 
+#include "learning/quality.hpp"
 #include "learning/torch/augmentation.hpp"
 #include "learning/torch/batch_order.hpp"
 #include "learning/torch/local_optimizer.hpp"
+#include "learning/torch/loss.hpp"
 #include "learning/torch/workspace.hpp"
 #include "learning/trainer.hpp"
 
@@ -20,7 +22,7 @@ namespace fl {
 class TorchTrainingJob final : public TrainingJob {
  public:
   /// Arguments that have been checked.
-  TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads,
+  TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads, LossName loss,
                    const TrainingSettings& settings, ParametersPtr base, std::shared_ptr<const DataView> data,
                    std::uint64_t stream_seed);
 
@@ -32,16 +34,18 @@ class TorchTrainingJob final : public TrainingJob {
  private:
   void begin();
   void step();
-  at::Tensor loss_of(const at::Tensor& logits) const;
+  at::Tensor loss_of(const at::Tensor& outputs) const;
 
   std::shared_ptr<WorkspacePool> pool_;
   std::uint32_t threads_;
+  LossName loss_;
   TrainingSettings settings_;
   ParametersPtr base_;
   std::shared_ptr<const DataView> data_;
   BatchOrder order_;
   std::optional<Augmentation> augmentation_;
   RandomStream augmentation_random_;
+  std::uint64_t dropout_seed_;
   at::Tensor class_weights_;  ///< [classes] on the device; undefined: all samples count alike
   std::uint64_t steps_wanted_;
   std::uint64_t steps_ = 0;
@@ -54,8 +58,8 @@ class TorchTrainingJob final : public TrainingJob {
 /// Evaluates `model` in float32, whatever the precision of training.
 class TorchEvaluationJob final : public EvaluationJob {
  public:
-  TorchEvaluationJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads, ParametersPtr model,
-                     std::shared_ptr<const DataView> data);
+  TorchEvaluationJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads, LossName loss,
+                     ParametersPtr model, std::shared_ptr<const DataView> data);
 
   bool run_slice(std::chrono::steady_clock::time_point until) override;
   Evaluation report() const override;
@@ -65,13 +69,15 @@ class TorchEvaluationJob final : public EvaluationJob {
 
   std::shared_ptr<WorkspacePool> pool_;
   std::uint32_t threads_;
+  LossName loss_;
   ParametersPtr model_;
   std::shared_ptr<const DataView> data_;
-  std::vector<at::Tensor> weights_;
+  std::unique_ptr<BoundNetwork> pass_;
   Batch batch_;
   std::size_t done_ = 0;
   double loss_sum_ = 0;
-  std::uint64_t correct_ = 0;
+  LabelQuality labels_;
+  NumberQuality numbers_;
 };
 
 }  // namespace fl

@@ -26,8 +26,10 @@ LocalOptimizer::LocalOptimizer(const TrainingSettings& settings, Workspace& work
 void LocalOptimizer::step(const std::vector<at::Tensor>& gradients) {
   const auto no_grad = at::NoGradGuard();
   ++steps_;
-  for (auto entry = std::size_t{0}; entry < gradients.size(); ++entry) {
-    auto gradient = gradients[entry].to(at::kFloat);
+  for (auto i = std::size_t{0}; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;  // the loss does not depend on it
+    const auto entry = workspace_.entries[i];
+    auto gradient = gradients[i].to(at::kFloat);
     // With no gradient a weight that is zero stays so under every rule below.
     if (settings_.masked && masks_[entry].defined()) gradient = gradient.mul(masks_[entry]);
     const auto& x = workspace_.parameters.views[entry];

@@ -20,7 +20,8 @@ class LocalOptimizer {
   /// Clears the moments it needs. The workspace outlives the optimiser, and its base is loaded when µ > 0.
   LocalOptimizer(const TrainingSettings& settings, Workspace& workspace);
 
-  /// One step; `gradients` in the order of the layout. May write to the gradients.
+  /// One step; `gradients` of Workspace::trained, undefined for those that the loss does not depend on. May
+  /// write to the gradients.
   void step(const std::vector<at::Tensor>& gradients);
 
  private:

@@ -1,12 +1,12 @@
-// A model as data: a list of layers, from which its layout, its initial parameters, its forward pass and its
-// TorchScript source all follow. Parameters are given to the forward pass, not owned, so one network serves
-// any number of jobs.
+// A model as something that computes: its layout, how it begins, and a forward pass over tensors that others
+// own, so that one network serves any number of jobs.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <string>
+#include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "learning/parameters.hpp"
@@ -14,57 +14,62 @@
 
 namespace fl {
 
-enum class LayerKind : std::uint8_t {
-  convolution,  ///< square kernel, stride 1: [N, in, H, W] → [N, out, H', W']
-  linear,       ///< [N, in] → [N, out]
-  relu,
-  max_pool,  ///< 2 × 2, stride 2
-  flatten,   ///< [N, …] → [N, ·]
+/// How a forward pass is meant.
+struct PassMode {
+  bool training = false;   ///< dropout drops, batch norm takes the batch's statistics and moves its buffers
+  std::uint64_t seed = 0;  ///< of what is drawn while training
 };
 
-struct Layer {
-  LayerKind kind = LayerKind::relu;
-  std::string name = {};  ///< of its parameters: "<name>.weight", "<name>.bias"; empty where there are none
-  std::int64_t in = 0;
-  std::int64_t out = 0;
-  std::int64_t kernel = 0;
-  std::int64_t padding = 0;
+/// A network bound to the tensors of one model. For one thread at a time.
+class BoundNetwork {
+ public:
+  virtual ~BoundNetwork() = default;
 
-  bool has_parameters() const { return kind == LayerKind::convolution || kind == LayerKind::linear; }
+  /// Outputs of `x` [N, sample shape…]. While training, buffers among the tensors are changed in place.
+  virtual at::Tensor forward(const at::Tensor& x, const PassMode& mode) = 0;
+
+  /// Before another model's values are in the tensors: nothing is left of the one before.
+  virtual void begin() {}
 };
 
 /// One architecture. Immutable, thread-safe.
 class Network {
  public:
-  Network(std::vector<Layer> layers, std::vector<std::int64_t> sample_shape, std::int64_t classes);
+  /// `outputs` of a sample: classes, or 1.
+  Network(LayoutPtr layout, std::vector<std::int64_t> sample_shape, std::int64_t outputs)
+      : layout_(std::move(layout)), sample_shape_(std::move(sample_shape)), outputs_(outputs) {}
+  virtual ~Network() = default;
 
   const LayoutPtr& layout() const { return layout_; }
-  const std::vector<Layer>& layers() const { return layers_; }
   const std::vector<std::int64_t>& sample_shape() const { return sample_shape_; }
-  std::int64_t classes() const { return classes_; }
+  std::int64_t outputs() const { return outputs_; }
 
-  /// PyTorch's default for linear and convolution: weights and biases ~ U(−b, b), b = 1 / √fan_in, drawn in
-  /// the order of the layout from a generator of its own; torch.manual_seed(seed) and the same modules give
-  /// the same values up to rounding.
-  Parameters initial_parameters(std::uint64_t seed) const;
+  /// The model that a run begins with; the same for the same seed.
+  virtual Parameters initial_parameters(std::uint64_t seed) const = 0;
 
-  /// Logits [N, classes] of `x` [N, sample shape…]; `parameters` in the order of the layout, of x's type and
-  /// device.
-  at::Tensor forward(at::Tensor x, const std::vector<at::Tensor>& parameters) const;
+  /// `tensors` in the order of the layout, of one type and device; those of trainable entries are what
+  /// gradients are taken for.
+  virtual std::unique_ptr<BoundNetwork> bind(std::vector<at::Tensor> tensors) const = 0;
 
-  /// The forward pass as TorchScript source, `def forward(self, x)`.
-  std::string script() const;
+  /// Writes the model so that `torch.jit.load` runs it, in evaluation mode. Throws c10::Error where that
+  /// fails.
+  virtual void save(const Parameters& model, const std::filesystem::path& file) const = 0;
 
  private:
-  std::vector<Layer> layers_;
-  std::vector<std::int64_t> sample_shape_;
-  std::int64_t classes_;
   LayoutPtr layout_;
+  std::vector<std::int64_t> sample_shape_;
+  std::int64_t outputs_;
 };
+
+using NetworkPtr = std::shared_ptr<const Network>;
 
 /// The built-in network `options.model`, for `options.sample_shape` and `options.classes`; see networks.cpp.
 /// Fails with `bad_config`.
-Result<Network> make_network(const TrainerOptions& options);
+Result<NetworkPtr> make_network(const TrainerOptions& options);
+
+/// The network in the TorchScript file `options.model_file`; see script_network.cpp. Fails with `bad_config`,
+/// naming the file and what does not fit.
+Result<NetworkPtr> load_network(const TrainerOptions& options);
 
 /// `flat` [layout.size()] cut into views in the shapes of the layout.
 std::vector<at::Tensor> views_of(const at::Tensor& flat, const Layout& layout);

@@ -11,7 +11,8 @@
 #include <functional>
 #include <numeric>
 
-#include "learning/torch/network.hpp"
+#include "learning/torch/layered_network.hpp"
+#include "learning/torch/loss.hpp"
 
 namespace fl {
 
@@ -66,38 +67,32 @@ std::vector<Layer> logistic(std::int64_t inputs, std::int64_t classes) {
   return {flatten, linear("fc", inputs, classes)};
 }
 
-std::string text_of(const std::vector<std::int64_t>& shape) {
-  auto text = std::string("[");
-  for (const auto extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
-  return text + "]";
-}
-
 }  // namespace
 
-Result<Network> make_network(const TrainerOptions& options) {
+Result<NetworkPtr> make_network(const TrainerOptions& options) {
   const auto& model = options.model;
-  const auto classes = static_cast<std::int64_t>(options.classes);
-  if (classes < 2) {
-    return fail(ec::bad_config, "the model '" + model + "' needs at least 2 classes, and the data has " +
-                                    std::to_string(classes));
-  }
+  if (auto ok = check_classes(options); !ok) return tl::unexpected(ok.error());
+  const auto outputs = outputs_of(options);
+  const auto built = [outputs](std::vector<Layer> layers, std::vector<std::int64_t> shape) {
+    return std::make_shared<const LayeredNetwork>(std::move(layers), std::move(shape), outputs);
+  };
   if (model == "simple_cnn" || model == "mcmahan_cnn") {
     if (!options.sample_shape.empty() && options.sample_shape != kImage) {
-      return fail(ec::bad_config, "model.name '" + model + "' takes samples of shape " + text_of(kImage) +
-                                      ", and the data has " + text_of(options.sample_shape) +
+      return fail(ec::bad_config, "model.name '" + model + "' takes samples of shape " + shape_text(kImage) +
+                                      ", and the data has " + shape_text(options.sample_shape) +
                                       "; choose 'mlp_2nn' or 'logistic', which take any");
     }
-    return Network(model == "simple_cnn" ? simple_cnn(classes) : mcmahan_cnn(classes), kImage, classes);
+    return built(model == "simple_cnn" ? simple_cnn(outputs) : mcmahan_cnn(outputs), kImage);
   }
   if (model == "mlp_2nn" || model == "logistic") {
     const auto& shape = options.sample_shape;
     if (shape.empty() || std::any_of(shape.begin(), shape.end(), [](auto extent) { return extent < 1; })) {
       return fail(ec::bad_config, "model.name '" + model +
                                       "' takes its input size from the data, whose samples have " +
-                                      "the shape " + text_of(shape));
+                                      "the shape " + shape_text(shape));
     }
     const auto inputs = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-    return Network(model == "mlp_2nn" ? mlp_2nn(inputs, classes) : logistic(inputs, classes), shape, classes);
+    return built(model == "mlp_2nn" ? mlp_2nn(inputs, outputs) : logistic(inputs, outputs), shape);
   }
   return fail(ec::bad_config,
               "model.name '" + model +

@@ -66,7 +66,11 @@ Result<void> check(const TrainingSettings& settings) {
 }
 
 /// The settings come from the aggregator; augmentation is for images.
-Result<void> check_images(const TrainingSettings& settings, const Network& network) {
+Result<void> check_data_settings(const TrainingSettings& settings, const Network& network, LossName loss) {
+  const auto by_label = settings.balance.adds_samples() || settings.balance.loss_beta > 0;
+  if (by_label && !is_classification(loss))
+    return fail(ec::bad_config, "data.balance and train.class_balance are for labels; train.loss = \"" +
+                                    to_string(loss) + "\" has numbers as targets");
   const auto augments = settings.augmentation.all || settings.balance.name == "augment";
   if (!augments || network.sample_shape().size() == 3) return {};
   return fail(ec::bad_config,
@@ -81,22 +85,27 @@ Result<void> check(const Network& network, const ParametersPtr& model) {
                                        std::to_string(network.layout()->size()) + " floats)");
 }
 
-Result<void> check(const Network& network, const std::shared_ptr<const DataView>& data) {
+Result<void> check(const Network& network, LossName loss, const std::shared_ptr<const DataView>& data) {
   if (!data || !data->dataset || data->size() == 0) return fail(ec::bad_data, "there are no samples");
   const auto& dataset = *data->dataset;
   if (dataset.sample_shape() != network.sample_shape()) {
     return fail(ec::bad_data, "the samples have another shape than the model takes");
   }
+  if (dataset.has_labels() != is_classification(loss))
+    return fail(ec::bad_data, "the data have " +
+                                  std::string(dataset.has_labels() ? "labels" : "numbers as targets") +
+                                  ", which do not suit train.loss = \"" + to_string(loss) + "\"");
+  const auto classes = std::max<std::int64_t>(network.outputs(), 2);
   for (const auto row : data->rows) {
     if (row >= dataset.size()) {
       return fail(ec::bad_data, "row " + std::to_string(row) + " is beyond the dataset's " +
                                     std::to_string(dataset.size()) + " samples");
     }
+    if (!dataset.has_labels()) continue;
     const auto label = dataset.label(row);
-    if (label < 0 || label >= network.classes()) {
+    if (label < 0 || label >= classes) {
       return fail(ec::bad_data, "row " + std::to_string(row) + " has the label " + std::to_string(label) +
-                                    ", and the model has classes 0 to " +
-                                    std::to_string(network.classes() - 1));
+                                    ", and the model has classes 0 to " + std::to_string(classes - 1));
     }
   }
   return {};
@@ -104,8 +113,10 @@ Result<void> check(const Network& network, const std::shared_ptr<const DataView>
 
 class TorchTrainer final : public Trainer {
  public:
-  TorchTrainer(Network network, at::Device device, at::ScalarType precision, std::uint32_t threads)
-      : pool_(std::make_shared<WorkspacePool>(std::move(network), device, precision)), threads_(threads) {}
+  TorchTrainer(NetworkPtr network, at::Device device, at::ScalarType precision, const TrainerOptions& options)
+      : pool_(std::make_shared<WorkspacePool>(std::move(network), device, precision)),
+        threads_(options.threads),
+        loss_(options.loss) {}
 
   const LayoutPtr& layout() const override { return pool_->network().layout(); }
 
@@ -117,19 +128,20 @@ class TorchTrainer final : public Trainer {
                                              std::shared_ptr<const DataView> data,
                                              std::uint64_t stream_seed) const override {
     auto checked = check(settings)
-                       .and_then([&] { return check_images(settings, pool_->network()); })
+                       .and_then([&] { return check_data_settings(settings, pool_->network(), loss_); })
                        .and_then([&] { return check(pool_->network(), base); })
-                       .and_then([&] { return check(pool_->network(), data); });
+                       .and_then([&] { return check(pool_->network(), loss_, data); });
     if (!checked) return tl::unexpected(checked.error());
-    return std::make_unique<TorchTrainingJob>(pool_, threads_, settings, std::move(base), std::move(data),
-                                              stream_seed);
+    return std::make_unique<TorchTrainingJob>(pool_, threads_, loss_, settings, std::move(base),
+                                              std::move(data), stream_seed);
   }
 
   Result<std::unique_ptr<EvaluationJob>> evaluate(ParametersPtr model,
                                                   std::shared_ptr<const DataView> data) const override {
-    auto checked = check(pool_->network(), model).and_then([&] { return check(pool_->network(), data); });
+    auto checked =
+        check(pool_->network(), model).and_then([&] { return check(pool_->network(), loss_, data); });
     if (!checked) return tl::unexpected(checked.error());
-    return std::make_unique<TorchEvaluationJob>(pool_, threads_, std::move(model), std::move(data));
+    return std::make_unique<TorchEvaluationJob>(pool_, threads_, loss_, std::move(model), std::move(data));
   }
 
   Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file) const override {
@@ -142,6 +154,7 @@ class TorchTrainer final : public Trainer {
  private:
   std::shared_ptr<WorkspacePool> pool_;
   std::uint32_t threads_;
+  LossName loss_;
 };
 
 Result<at::Device> device_named(const std::string& name) {
@@ -166,14 +179,14 @@ Result<at::ScalarType> precision_named(const std::string& name) {
 
 Result<TrainerPtr> make_torch_trainer(const TrainerOptions& options) {
   if (options.threads == 0) return fail(ec::bad_config, "train.threads must be at least 1");
-  auto network = make_network(options);
+  auto network = options.model_file.empty() ? make_network(options) : load_network(options);
   if (!network) return tl::unexpected(network.error());
   const auto device = device_named(options.device);
   if (!device) return tl::unexpected(device.error());
   const auto precision = precision_named(options.precision);
   if (!precision) return tl::unexpected(precision.error());
   keep_freed_memory();
-  return std::make_shared<TorchTrainer>(std::move(*network), *device, *precision, options.threads);
+  return std::make_shared<TorchTrainer>(std::move(*network), *device, *precision, options);
 }
 
 }  // namespace fl

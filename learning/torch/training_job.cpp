@@ -9,17 +9,19 @@ namespace fl {
 
 using Clock = std::chrono::steady_clock;
 
-TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads,
+TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uint32_t threads, LossName loss,
                                    const TrainingSettings& settings, ParametersPtr base,
                                    std::shared_ptr<const DataView> data, std::uint64_t stream_seed)
     : pool_(std::move(pool)),
       threads_(threads),
+      loss_(loss),
       settings_(settings),
       base_(std::move(base)),
       data_(std::move(data)),
       order_(data_->rows, settings.batch_size, stream_seed,
              rare_repeats(settings.balance, *data_, stream_seed)),
       augmentation_random_(fl::stream_seed(stream_seed, "augment")),
+      dropout_seed_(fl::stream_seed(stream_seed, "dropout")),
       steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {
   if (settings.augmentation.all || settings.balance.name == "augment")
     augmentation_.emplace(settings.augmentation, data_->dataset->sample_shape());
@@ -59,19 +61,23 @@ void TorchTrainingJob::step() {
     batch.augment(*augmentation_, augmentation_random_);
   else if (augmentation_)
     batch.augment(*augmentation_, augmentation_random_, dealt.repeats);
-  const auto logits = pool_->network().forward(batch.features().to(pool_->precision()), workspace_->weights);
-  const auto loss = loss_of(logits.to(at::kFloat));
-  optimizer_->step(torch::autograd::grad({loss}, workspace_->weights));
+  const auto mode = PassMode{true, fl::stream_seed(dropout_seed_, "step", steps_)};
+  const auto outputs = workspace_->pass->forward(batch.features().to(pool_->precision()), mode);
+  const auto loss = loss_of(outputs.to(at::kFloat));
+  optimizer_->step(torch::autograd::grad({loss}, workspace_->trained, {}, /*retain_graph=*/c10::nullopt,
+                                         /*create_graph=*/false, /*allow_unused=*/true));
   loss_sum_.add_(loss.detach());
   ++steps_;
 }
 
 /// The mean over the batch; samples of rare labels count more with train.class_balance.
-at::Tensor TorchTrainingJob::loss_of(const at::Tensor& logits) const {
-  const auto& labels = workspace_->batch.labels();
-  if (!class_weights_.defined()) return at::cross_entropy_loss(logits, labels);
-  const auto each = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None);
-  return (each * class_weights_.index_select(0, labels)).mean();
+at::Tensor TorchTrainingJob::loss_of(const at::Tensor& outputs) const {
+  const auto& targets = workspace_->batch.targets();
+  // The usual case, in one operation.
+  if (loss_ == LossName::cross_entropy && !class_weights_.defined())
+    return at::cross_entropy_loss(outputs, targets);
+  const auto each = loss_of_each(loss_, outputs, targets);
+  return (class_weights_.defined() ? each * class_weights_.index_select(0, targets) : each).mean();
 }
 
 TrainingReport TorchTrainingJob::report() const {

@@ -26,14 +26,17 @@ void Batch::gather(const Dataset& dataset, std::span<const std::uint32_t> rows) 
     auto shape = std::vector<std::int64_t>{count};
     shape.insert(shape.end(), shape_.begin(), shape_.end());
     feature_memory_ = at::empty(shape, at::kFloat);
-    label_memory_ = at::empty({count}, at::kLong);
+    target_memory_ = at::empty({count}, dataset.has_labels() ? at::kLong : at::kFloat);
   }
   features_ = feature_memory_.narrow(0, 0, count);
-  labels_ = label_memory_.narrow(0, 0, count);
-  dataset.gather(rows, {features_.data_ptr<float>(), static_cast<std::size_t>(features_.numel())},
-                 {labels_.data_ptr<std::int64_t>(), rows.size()});
+  targets_ = target_memory_.narrow(0, 0, count);
+  const auto features = std::span(features_.data_ptr<float>(), static_cast<std::size_t>(features_.numel()));
+  if (dataset.has_labels())
+    dataset.gather(rows, features, {targets_.data_ptr<std::int64_t>(), rows.size()});
+  else
+    dataset.gather(rows, features, std::span(targets_.data_ptr<float>(), rows.size()));
   features_ = features_.to(device_);
-  labels_ = labels_.to(device_);
+  targets_ = targets_.to(device_);
 }
 
 void Batch::augment(const Augmentation& augmentation, RandomStream& random) {
@@ -54,19 +57,27 @@ Workspace::Workspace(const Network& network, at::Device device, at::ScalarType p
       first_moment(network.layout(), device),
       second_moment(network.layout(), device),
       batch(network.sample_shape(), device),
-      layout_(network.layout()),
+      network_(network),
       precision_(precision) {}
 
 void Workspace::load(const Parameters& base_values, bool keep_base) {
   const auto no_grad = at::NoGradGuard();
   parameters.load(base_values);
   if (keep_base) base.load(base_values);
-  if (weights.empty()) {
+  if (!pass) {
     if (precision_ != at::kFloat) rounded_ = at::empty_like(parameters.flat(), precision_);
-    for (const auto& view : views_of(rounded_.defined() ? rounded_ : parameters.flat(), *layout_)) {
-      weights.push_back(view.detach().set_requires_grad(true));
+    auto tensors = std::vector<at::Tensor>();
+    const auto& layout = *network_.layout();
+    for (const auto& view : views_of(rounded_.defined() ? rounded_ : parameters.flat(), layout)) {
+      const auto entry = tensors.size();
+      tensors.push_back(view.detach());
+      if (layout.entries()[entry].kind != EntryKind::trainable) continue;
+      trained.push_back(tensors.back().set_requires_grad(true));
+      entries.push_back(entry);
     }
+    pass = network_.bind(std::move(tensors));
   }
+  pass->begin();
   refresh_weights();
 }
 
@@ -75,13 +86,13 @@ void Workspace::refresh_weights() {
   if (rounded_.defined()) rounded_.copy_(parameters.flat());
 }
 
-WorkspacePool::WorkspacePool(Network network, at::Device device, at::ScalarType precision)
+WorkspacePool::WorkspacePool(NetworkPtr network, at::Device device, at::ScalarType precision)
     : network_(std::move(network)), device_(device), precision_(precision) {}
 
 WorkspacePool::Loan WorkspacePool::borrow() {
   const auto lock = std::scoped_lock(mutex_);
   auto back = Return{shared_from_this()};
-  if (free_.empty()) return {new Workspace(network_, device_, precision_), std::move(back)};
+  if (free_.empty()) return {new Workspace(*network_, device_, precision_), std::move(back)};
   auto workspace = std::move(free_.back());
   free_.pop_back();
   return {workspace.release(), std::move(back)};

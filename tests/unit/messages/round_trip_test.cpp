@@ -33,8 +33,8 @@ auto fields(const Hello& x) {
   return std::tuple_cat(std::tie(a, b, c), fields(d));
 }
 auto fields(const Welcome& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
 }
 auto fields(const Ready& x) {
   const auto& [a, b, c, d, e, f] = x;
@@ -61,8 +61,8 @@ auto fields(const Receipt& x) {
   return std::tie(a, b, c, d, e);
 }
 auto fields(const Evaluation& x) {
-  const auto& [a, b, c, d] = x;
-  return std::tie(a, b, c, d);
+  const auto& [a, b, c, d, e] = x;
+  return std::tie(a, b, c, d, e);
 }
 auto fields(const RunStatus& x) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, y, z] = x;
@@ -130,15 +130,25 @@ TEST_CASE("every value that travels comes back as it was") {
   check_round_trip(Introduction{9, "client-7", "nonce"});
   check_round_trip(Challenge{"nonce", "key", "signature"});
   check_round_trip(Hello{9, "0.1.0", "client-7", {"nonce", "signature"}});
-  check_round_trip(
-      Welcome{4, "run", 12, 99, "flat", 1000, 0x1234567890abcdefu, {"shards", 0.125, 6}, "model", 0.25});
+  check_round_trip(Welcome{4,
+                           "run",
+                           12,
+                           99,
+                           "flat",
+                           1000,
+                           0x1234567890abcdefu,
+                           {"shards", 0.125, 6},
+                           "model",
+                           0.25,
+                           true,
+                           "huber"});
   check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99});
   check_round_trip(example_task());
   check_round_trip(Assignment{Assignment::Kind::task, example_task(), "why", 250});
   check_round_trip(UploadOffer{8, 2, std::uint64_t{1} << 40, 77});
   check_round_trip(Chunk{8, std::uint64_t{1} << 33, example_bytes()});
   check_round_trip(Receipt{8, ec::too_stale, "old", 12, 0.75});
-  check_round_trip(Evaluation{6, 1000, 0.5, 0.875});
+  check_round_trip(Evaluation{6, 1000, 0.5, 0.875, {{"f1", 0.75}}});
   check_round_trip(RunStatus{"training", "loading", "fedavg",   1,    2,   3,  4,  5,  6.5,
                              7.5,        0.5,       8.5,        0.75, 9.5, 10, 11, 12, 19,
                              13.5,       14.5,      "client 3", 15.5, 16,  17, 18});

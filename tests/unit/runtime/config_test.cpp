@@ -371,7 +371,7 @@ TEST_CASE("what could not be written to config.toml is refused") {
 
 TEST_CASE("what this version does not have yet is refused, not ignored") {
   for (const auto& setting :
-       std::vector<std::pair<std::string, std::string>>{{"data.name", "csv"}, {"model.file", "a.pt"}}) {
+       std::vector<std::pair<std::string, std::string>>{{"data.name", "csv"}, {"model.name", "lstm_char"}}) {
     CAPTURE(setting.first);
     CHECK(holds_all(refusal({setting}), {setting.first, setting.second, "not available in this version"}));
   }

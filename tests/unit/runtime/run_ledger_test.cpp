@@ -251,6 +251,7 @@ TEST_CASE("a folder of the first schema is brought up to date") {
                "NULL, client INTEGER NOT NULL, base INTEGER NOT NULL, folded_into INTEGER NOT NULL, decision "
                "TEXT NOT NULL, samples INTEGER NOT NULL, staleness INTEGER NOT NULL, weight REAL, train_loss "
                "REAL, train_seconds REAL, norm REAL, bytes INTEGER NOT NULL, time_s REAL NOT NULL) STRICT;"
+               "CREATE TABLE versions (version INTEGER PRIMARY KEY) STRICT;"
                "PRAGMA user_version = 1")
             .has_value());
   }

@@ -73,13 +73,15 @@ TEST_CASE("summary.json holds every key of the contract, in order") {
   const auto json = nlohmann::ordered_json::parse(content(folder.path / "summary.json"));
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  CHECK(keys == std::vector<std::string>{
-                    "status",         "reason",           "strategy",         "clients",
-                    "model_version",  "updates_accepted", "updates_rejected", "quarantined",
-                    "staleness_mean", "staleness_max",    "final_accuracy",   "best_accuracy",
-                    "final_loss",     "wall_seconds",     "virtual_seconds",  "events",
-                    "bytes_up",       "bytes_down",       "restarts",         "resumed_from_version",
-                    "model_sha256",   "sparsity",         "int8_accuracy",    "peak_rss_bytes"});
+  CHECK(keys == std::vector<std::string>{"status",           "reason",         "strategy",
+                                         "clients",          "model_version",  "updates_accepted",
+                                         "updates_rejected", "quarantined",    "staleness_mean",
+                                         "staleness_max",    "final_accuracy", "best_accuracy",
+                                         "final_metrics",    "final_loss",     "wall_seconds",
+                                         "virtual_seconds",  "events",         "bytes_up",
+                                         "bytes_down",       "restarts",       "resumed_from_version",
+                                         "model_sha256",     "sparsity",       "int8_accuracy",
+                                         "peak_rss_bytes"});
   CHECK(json.at("status") == "completed");
   CHECK(json.at("updates_rejected").at("too_stale") == 2);
   CHECK(json.at("final_accuracy") == 0.9812);
