@@ -28,6 +28,7 @@
 #include "learning/compression/residual.hpp"
 #include "learning/published_model.hpp"
 #include "learning/selection/lease_book.hpp"
+#include "learning/selection/whereabouts.hpp"
 #include "messages/type_ids.hpp"
 
 namespace fl {
@@ -130,6 +131,7 @@ using PeersPtr = std::shared_ptr<const Peers>;
 
 // -- Types that must not leave the process ------------------------------------------------------------------
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::WhereaboutsPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::AllowListPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ByteSourcePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fl::ParametersPtr)
@@ -261,6 +263,8 @@ using local_session_actor = session_actor::extend<
 
 /// Leases: who trains what, how much, by when. Reads only the actor clock.
 using scheduler_actor = caf::typed_actor<
+    /// Where the clients are, of at most so many.
+    caf::replies_to<status_atom, std::uint64_t>::with<WhereaboutsPtr>,
     /// A client is connected and this is its session (a local_session_actor), with the lease it held before,
     /// if any. When the session ends, the client is gone: its lease stays for `rejoin`, then it is lost.
     caf::reacts_to<join_atom, ClientId, caf::actor, LeasePtr>,

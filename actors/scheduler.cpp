@@ -145,6 +145,10 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<Sched
         self->state.book.lose(client, task, reason, self->state.now());
         self->state.carry_out();
       },
+      [self](status_atom, std::uint64_t most) {
+        return std::make_shared<const Whereabouts>(
+            self->state.book.whereabouts(static_cast<std::size_t>(most), self->state.now()));
+      },
       [self](want_atom, std::uint64_t updates) {
         self->state.book.want(updates, self->state.now());
         self->state.carry_out();

@@ -88,6 +88,14 @@ struct SimulateOptions {
   std::uint32_t workers = 0;   ///< threads that train; 0: one a core
 };
 
+/// The page about the run; see docs/dashboard.md.
+struct DashboardOptions {
+  bool enabled = false;
+  std::string bind = "127.0.0.1";
+  std::uint16_t port = 8642;  ///< 0: any free one
+  std::string token;          ///< who asks has to know it; empty: only this machine may ask
+};
+
 /// The settings of one node, resolved: no value is left open.
 struct Config {
   std::uint64_t seed = 1;
@@ -114,6 +122,7 @@ struct Config {
   StoreOptions store;
   NetOptions net;
   SimulateOptions simulate;
+  DashboardOptions dashboard;
   std::string client_name;               ///< of a client; empty: made from the host's name
   std::uint32_t client_count = 1;        ///< clients in one process of role client
   std::string client_spool = "auto";     ///< "auto" | "always" | "never"

@@ -157,11 +157,25 @@ std::vector<ConfigKey> process_keys() {
   };
 }
 
+std::vector<ConfigKey> dashboard_keys() {
+  return {
+      key("dashboard.enabled", FL_CONFIG_MEMBER(dashboard.enabled))
+          .says("Whether aggregator and simulate serve the page; --dashboard [PORT] is short for true."),
+      key("dashboard.bind", FL_CONFIG_MEMBER(dashboard.bind))
+          .says("Address that it listens at. Any but this machine's own needs dashboard.token. It speaks HTTP without "
+                "encryption: between machines put a proxy with TLS before it."),
+      key("dashboard.port", FL_CONFIG_MEMBER(dashboard.port)).says("TCP port; 0: any free one, which the log names."),
+      key("dashboard.token", FL_CONFIG_MEMBER(dashboard.token))
+          .says("Secret that who looks has to know: http://HOST:PORT/?token=TOKEN, or Authorization: Bearer TOKEN. "
+                "Empty: only this machine may look."),
+  };
+}
+
 }  // namespace
 
 std::vector<ConfigKey> node_keys() {
   auto all = std::vector<ConfigKey>();
-  for (auto& part : {store_keys(), net_keys(), process_keys()})
+  for (auto& part : {store_keys(), net_keys(), dashboard_keys(), process_keys()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

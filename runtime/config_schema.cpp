@@ -133,6 +133,7 @@ const std::vector<ConfigSection>& config_sections() {
       {"store", "How the run is kept in its folder."},
       {"net", "How nodes reach each other."},
       {"net.tls", "Mutual TLS between nodes."},
+      {"dashboard", "A page about the run, for browsers, and its metrics for Prometheus (docs/dashboard.md)."},
       {"client", "What a client keeps."},
       {"simulate", "The role simulate: the whole federation in one process."},
       {"chaos", "Failures on purpose."},

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -55,6 +56,7 @@ std::string formatted(const std::tm& time, const char* pattern) {
 struct Route {
   std::mutex mutex;
   std::function<void(std::string_view)> writer;
+  LogListener::Hear hear;
 };
 
 Route& route() {
@@ -71,22 +73,30 @@ void write_line(std::string_view line) {
   }
 }
 
+void tell_listener(std::chrono::system_clock::time_point time, std::string_view level, std::string_view message) {
+  const std::scoped_lock lock(route().mutex);
+  if (route().hear) route().hear(time, level, message);
+}
+
 class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  explicit LineSink(bool json)
-      : json_(json), color_(::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
+  LineSink(bool json, spdlog::level::level_enum least)
+      : json_(json), least_(least), color_(::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     const std::string_view level = name_of(message.level);
     const std::string_view text(message.payload.data(), message.payload.size());
     const auto time = std::chrono::time_point_cast<std::chrono::system_clock::duration>(message.time);
+    if (message.level >= spdlog::level::info) tell_listener(time, level, text);
+    if (message.level < least_) return;
     write_line(json_ ? json_log_line(time, level, text) : text_log_line(time, level, text, color_));
   }
   void flush_() override {}
 
  private:
   bool json_;
+  spdlog::level::level_enum least_;  ///< that is written
   bool color_;
 };
 
@@ -95,8 +105,8 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
 Result<void> set_up_logging(const LogOptions& options) {
   for (const auto& [name, level] : kLevels) {
     if (name != options.level) continue;
-    auto logger = std::make_shared<spdlog::logger>("fl", std::make_shared<LineSink>(options.json));
-    logger->set_level(level);
+    auto logger = std::make_shared<spdlog::logger>("fl", std::make_shared<LineSink>(options.json, level));
+    logger->set_level(std::min(level, spdlog::level::info));
     spdlog::set_default_logger(std::move(logger));
     return {};
   }
@@ -112,6 +122,23 @@ LogRoute::LogRoute(std::function<void(std::string_view)> writer) {
 LogRoute::~LogRoute() {
   const std::scoped_lock lock(route().mutex);
   route().writer = nullptr;
+}
+
+LogListener::LogListener(Hear hear) {
+  const std::scoped_lock lock(route().mutex);
+  route().hear = std::move(hear);
+}
+
+LogListener::~LogListener() {
+  const std::scoped_lock lock(route().mutex);
+  route().hear = nullptr;
+}
+
+std::string utc_text(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{}.{:03}Z", formatted(utc, "%Y-%m-%dT%H:%M:%S"), milliseconds_of(time));
 }
 
 std::string text_log_line(std::chrono::system_clock::time_point time, std::string_view level,
@@ -134,11 +161,8 @@ std::string text_log_line(std::chrono::system_clock::time_point time, std::strin
 
 std::string json_log_line(std::chrono::system_clock::time_point time, std::string_view level,
                           std::string_view message) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
   const nlohmann::ordered_json line{
-      {"time", fmt::format("{}.{:03}Z", formatted(utc, "%Y-%m-%dT%H:%M:%S"), milliseconds_of(time))},
+      {"time", utc_text(time)},
       {"level", level},
       {"message", message}};
   // Bytes that are no UTF-8 are replaced: a peer's text must not stop the log.

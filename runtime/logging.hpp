@@ -35,6 +35,22 @@ class LogRoute {
   ~LogRoute();
 };
 
+/// While it lives, `hear` is told of each message that is logged at info and above, whatever log.level says. It must not
+/// log. One listener at a time.
+class LogListener {
+ public:
+  /// `level`: "info" | "warn" | "error".
+  using Hear = std::function<void(std::chrono::system_clock::time_point time, std::string_view level,
+                                  std::string_view message)>;
+  explicit LogListener(Hear hear);
+  LogListener(const LogListener&) = delete;
+  LogListener& operator=(const LogListener&) = delete;
+  ~LogListener();
+};
+
+/// "2026-11-27T15:03:11.042Z"
+std::string utc_text(std::chrono::system_clock::time_point time);
+
 /// The line of one log message, newline included.
 std::string text_log_line(std::chrono::system_clock::time_point time, std::string_view level,
                           std::string_view message, bool color);

@@ -28,7 +28,7 @@ Json optional_number(const std::optional<double>& value) {
 
 }  // namespace
 
-std::string metrics_line(const VersionRecord& version) {
+nlohmann::ordered_json metrics_json(const VersionRecord& version) {
   auto line = Json();
   line["version"] = version.version;
   line["time_s"] = version.time_s;
@@ -41,7 +41,11 @@ std::string metrics_line(const VersionRecord& version) {
   if (!version.eval_metrics.empty()) line["eval_metrics"] = version.eval_metrics;
   line["bytes_up"] = version.totals.bytes_up;
   line["bytes_down"] = version.totals.bytes_down;
-  return line.dump();
+  return line;
+}
+
+std::string metrics_line(const VersionRecord& version) {
+  return metrics_json(version).dump();
 }
 
 Result<void> MetricsFile::append(const VersionRecord& version) const {

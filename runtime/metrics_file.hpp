@@ -1,6 +1,7 @@
 // DIR/metrics.jsonl: one line a version.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <filesystem>
 #include <string>
 
@@ -12,6 +13,8 @@ namespace fl {
 /// {"version": …, "time_s": …, …} without the newline: the keys of docs/configuration.md's "Files", null
 /// where there is no value. bytes_up and bytes_down are totals so far.
 std::string metrics_line(const VersionRecord& version);
+/// The same as a value.
+nlohmann::ordered_json metrics_json(const VersionRecord& version);
 
 /// Appends line by line, each in one write; or replaces the whole atomically.
 class MetricsFile {

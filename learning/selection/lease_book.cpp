@@ -410,6 +410,24 @@ Roster LeaseBook::roster(TimePoint now) const {
   return roster;
 }
 
+Whereabouts LeaseBook::whereabouts(std::size_t most, TimePoint now) const {
+  using State = ClientWhereabouts::State;
+  auto all = Whereabouts();
+  for (auto client = ClientId{0}; client < members_.size() && all.size() < most; ++client) {
+    const auto& member = members_[client];
+    if (!member.known) continue;
+    auto one = ClientWhereabouts{client, member.connected ? State::waiting : State::lost};
+    if (const auto open = leases_.find(client); open != leases_.end()) {
+      // Gone, but its lease is kept for it: whoever looks wants to know that it is gone.
+      if (member.connected) one.state = State::training;
+      one.task = open->second.lease->assignment.task.id;
+      one.since_s = Seconds(now - open->second.since).count();
+    }
+    all.push_back(one);
+  }
+  return all;
+}
+
 // -- Places -------------------------------------------------------------------------------------------------
 
 /// Works that are under way; one that two clients do counts once.

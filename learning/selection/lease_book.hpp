@@ -35,6 +35,7 @@
 #include "learning/selection/candidates.hpp"
 #include "learning/selection/client_measures.hpp"
 #include "learning/selection/selection_policy.hpp"
+#include "learning/selection/whereabouts.hpp"
 #include "learning/selection/work_plan.hpp"
 #include "messages/types.hpp"
 
@@ -161,6 +162,8 @@ class LeaseBook {
 
   Effects take_effects();
   Roster roster(TimePoint now) const;
+  /// Of at most so many clients that ever came, by index.
+  Whereabouts whereabouts(std::size_t most, TimePoint now) const;
 
   /// Connected, or vanished less than `rejoin` ago.
   std::uint32_t live() const { return static_cast<std::uint32_t>(counts_.live); }
