@@ -65,7 +65,7 @@ std::string list_text(const Lines& lines) {
   for (const auto line : lines) {
     const auto [name, meaning] = entry_of(line);
     if (indentation(line) == indentation(lines.front()))
-      text += ".TP\n.B " + escaped(name) + "\n" + escaped(meaning) + "\n";
+      text += ".TP\n.B " + escaped(name) + "\n" + escaped(meaning) + (meaning.empty() ? "" : "\n");
     else
       text += escaped(trimmed_left(line)) + "\n";
   }
