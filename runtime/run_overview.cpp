@@ -23,12 +23,12 @@ Report or_null(const std::optional<T>& value) {
   return value ? Report(*value) : Report(nullptr);
 }
 
-}  // namespace
-
 bool holds_run_database(const fs::path& folder) {
   auto error = std::error_code();
   return fs::exists(folder / kRunDatabaseName, error);
 }
+
+}  // namespace
 
 Result<RunOverview> read_overview(const fs::path& folder) {
   const auto run = read_stored_run(folder);

@@ -28,9 +28,6 @@ struct RunOverview {
 /// Changes nothing. Fails with `bad_config` when the folder holds no run, or as SQLite does.
 Result<RunOverview> read_overview(const std::filesystem::path& folder);
 
-/// Whether a run was begun in the folder.
-bool holds_run_database(const std::filesystem::path& folder);
-
 /// The folders that hold runs, at or below `folder`, by name; links are not followed, and folders that may
 /// not be read are left out. Fails with `bad_config` when there is no such folder.
 Result<std::vector<std::filesystem::path>> find_runs(const std::filesystem::path& folder);
