@@ -31,7 +31,7 @@ Words candidates_for(const std::string& value) {
   return words.empty() ? Words{"NOTHING"} : words;
 }
 
-std::string joined(const Words& words) {
+std::string one_line(const Words& words) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
@@ -54,9 +54,9 @@ void add_branches(const CommandSpec& spec, const std::string& path, Branches& br
   for (const auto& option : spec.options) {
     words.push_back(option.name);
     if (!option.value.empty())
-      branches.awaiting[joined(candidates_for(option.value))].push_back(path + ":" + option.name);
+      branches.awaiting[one_line(candidates_for(option.value))].push_back(path + ":" + option.name);
   }
-  branches.places += fmt::format("    ('{}') expects='{}' ;;\n", path, joined(words));
+  branches.places += fmt::format("    ('{}') expects='{}' ;;\n", path, one_line(words));
   for (const auto& command : spec.commands) add_branches(command, path + "/" + command.name, branches);
 }
 
@@ -98,9 +98,9 @@ _fl_actor_node_expects() {
   for (const auto& key : config_keys()) {
     keys.push_back(key.name + "=");
     if (const auto values = values_of(key); !values.empty())
-      script += fmt::format("    ({}) expects='{}' ;;\n", key.name, joined(values));
+      script += fmt::format("    ({}) expects='{}' ;;\n", key.name, one_line(values));
   }
-  return script + "  esac\n}\n\n_fl_actor_node_keys='" + joined(keys) + "'\n\n";
+  return script + "  esac\n}\n\n_fl_actor_node_keys='" + one_line(keys) + "'\n\n";
 }
 
 constexpr auto kBash = R"(_fl_actor_node() {
