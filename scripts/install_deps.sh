@@ -17,6 +17,8 @@ packages=(
   libsqlite3-dev libxxhash-dev libzstd-dev zlib1g-dev
   libssl-dev libsodium-dev                  # TLS, identities
   doctest-dev libbenchmark-dev python3      # tests and benchmarks
+  zsh                                       # the test of its completions
+  dpkg-dev file                             # Debian packages of our own (cpack)
   clang-format clang                        # checks; the sanitizers' builds and the fuzz targets
   curl gzip                                 # fetch_mnist.sh
 )

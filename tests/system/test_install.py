@@ -47,7 +47,7 @@ class Installation(FederationTest):
         for program, run in [("own_strategy", "capped"), ("own_trainer", "own")]:
             self.assertIn("which is the model of summary.json", self.say(f"build/{program}", "replay", run))
 
-    @unittest.skipUnless(shutil.which("cpack") and shutil.which("dpkg-shlibdeps"), "no tools to make packages with")
+    @unittest.skipUnless(all(map(shutil.which, ["cpack", "dpkg-shlibdeps", "file"])), "no tools to make packages with")
     def test_debian_packages(self):
         self.say("cpack", "-G", "DEB", "-B", "packages", "--config", BUILD / "CPackConfig.cmake")
         program, = (self.folder / "packages").glob("fl-actor_*.deb")
