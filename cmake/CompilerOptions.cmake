@@ -17,12 +17,15 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 
 add_library(fl_options INTERFACE)
-target_include_directories(fl_options INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
-target_compile_options(fl_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                                            -Werror -ffp-contract=off)
+target_include_directories(fl_options INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR};${PROJECT_BINARY_DIR}/generated>"
+                                                "$<INSTALL_INTERFACE:include/fl_actor>")
+target_compile_features(fl_options INTERFACE cxx_std_20)
+# Ours, not those of programs that use an installed fl_actor.
+set(fl_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror -ffp-contract=off)
 # GCC 12 sees overlapping copies in std::string's operator+ that are not there (GCC bug 105651).
-target_compile_options(fl_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
-target_compile_definitions(fl_options INTERFACE FL_VERSION="${PROJECT_VERSION}")
+list(APPEND fl_warnings $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_compile_options(fl_options INTERFACE "$<BUILD_INTERFACE:${fl_warnings}>")
+target_compile_definitions(fl_options INTERFACE "$<BUILD_INTERFACE:FL_VERSION=\"${PROJECT_VERSION}\">")
 if(FL_SANITIZE)
   target_compile_options(fl_options INTERFACE -fsanitize=${FL_SANITIZE} -fno-omit-frame-pointer
                                               -fno-sanitize-recover=all)

@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <functional>
 
 #include "runtime/help_text.hpp"
 
@@ -80,7 +82,12 @@ struct Options {
   std::string without;
   std::string keys_folder = ".";
   int days = 0;
+  bool json = false;
+  std::string format = "csv";
+  std::string version;
 };
+
+using Parsed = tl::expected<CommandLine, CommandLineEnd>;
 
 CommandLineEnd usage_error(const std::string& text) {
   return {ExitCode::refused, "fl_actor_node: " + text + "\nTry: fl_actor_node --help\n"};
@@ -122,7 +129,7 @@ struct RoleOption {
   std::string_view roles;
 };
 
-tl::expected<CommandLine, CommandLineEnd> run_command(const Options& options) {
+Parsed run_command(const Options& options) {
   auto command = CommandLine();
   const auto roles = {Role::simulate, Role::aggregator, Role::client};
   const auto role =
@@ -166,39 +173,85 @@ tl::expected<CommandLine, CommandLineEnd> run_command(const Options& options) {
   return command;
 }
 
-tl::expected<CommandLine, CommandLineEnd> config_command(const Options& options, Action action) {
+Parsed config_command(const Options& options, Action action) {
   auto sources = sources_of(options);
   if (!sources) return tl::unexpected(sources.error());
   auto command = CommandLine();
   command.action = action;
+  command.target = options.target;
   command.config = std::move(*sources);
   return command;
 }
 
-tl::expected<CommandLine, CommandLineEnd> replay_command(const Options& options) {
+/// Commands that need no settings: what they take has the same names in both structs.
+CommandLine plain_command(const Options& options, Action action) {
   auto command = CommandLine();
-  command.action = Action::replay;
+  command.action = action;
   command.target = options.target;
+  command.targets = options.targets;
+  command.name = options.name;
+  command.days = options.days;
+  command.target_accuracy = options.target_accuracy;
   command.without = options.without;
-  if (!options.until.empty()) {
-    auto version = Version{0};
-    const auto* const last = options.until.data() + options.until.size();
-    const auto [end, error] = std::from_chars(options.until.data(), last, version);
-    if (error != std::errc() || end != last)
-      return tl::unexpected(usage_error("--until " + options.until + ": it must be the number of a version"));
-    command.until = version;
-  }
+  command.json = options.json;
+  if (!options.out.empty()) command.out = options.out;
   return command;
 }
 
-CommandLine compare_command(const Options& options) {
-  auto command = CommandLine();
-  command.action = Action::compare;
-  command.targets = options.targets;
-  command.target_accuracy = options.target_accuracy;
-  command.out = options.out.empty() ? "compare.html" : options.out;
+/// The number of a version that `option` was given; none when it was not.
+tl::expected<std::optional<Version>, CommandLineEnd> version_in(const std::string& option,
+                                                                const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  auto version = Version{0};
+  const auto* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, version);
+  if (error != std::errc() || end != last)
+    return tl::unexpected(usage_error(option + " " + text + ": it must be the number of a version"));
+  return version;
+}
+
+Parsed replay_command(const Options& options) {
+  auto command = plain_command(options, Action::replay);
+  const auto until = version_in("--until", options.until);
+  if (!until) return tl::unexpected(until.error());
+  command.until = *until;
   return command;
 }
+
+/// In the order of ExportFormat.
+constexpr std::array<std::string_view, 4> kExportFormats = {"csv", "updates-csv", "safetensors", "snapshot"};
+
+Parsed export_command(const Options& options) {
+  auto command = plain_command(options, Action::export_run);
+  const auto format = std::ranges::find(kExportFormats, options.format);
+  if (format == kExportFormats.end())
+    return tl::unexpected(
+        usage_error("--format " + options.format + " is unknown: csv, updates-csv, safetensors or snapshot"));
+  command.format = static_cast<ExportFormat>(format - kExportFormats.begin());
+  const auto of_model =
+      command.format == ExportFormat::safetensors || command.format == ExportFormat::snapshot;
+  const auto version = version_in("--version", options.version);
+  if (!version) return tl::unexpected(version.error());
+  if (*version && !of_model)
+    return tl::unexpected(usage_error("--version goes with --format safetensors or snapshot; --format " +
+                                      options.format + " has all versions"));
+  if (of_model && !command.out)
+    return tl::unexpected(usage_error("--format " + options.format + " needs --out FILE"));
+  command.version = *version;
+  return command;
+}
+
+Parsed completion_command(const Options& options) {
+  auto command = CommandLine();
+  command.action = Action::completion;
+  if (options.target != "bash" && options.target != "zsh")
+    return tl::unexpected(
+        usage_error("completion " + options.target + ": there are completions for bash and zsh"));
+  command.shell = options.target == "bash" ? Shell::bash : Shell::zsh;
+  return command;
+}
+
+// -- The grammar ----------------------------------------------------------------------------------
 
 void add_settings(CLI::App& app, Options& options) {
   app.add_option("--config", options.configs, "TOML file with settings; may be repeated, later ones win")
@@ -212,70 +265,159 @@ void add_settings(CLI::App& app, Options& options) {
 }
 
 void add_role_options(CLI::App& app, Options& options) {
-  app.add_option("--role", options.role, "simulate, aggregator or client");
+  app.add_option("--role", options.role, "who this process is")->type_name("simulate|aggregator|client");
   add_settings(app, options);
-  app.add_option("--out", options.out, "the run's folder");
+  app.add_option("--out", options.out, "the run's folder")->type_name("DIR");
   app.add_flag("--resume", options.resume, "go on with the run in --out");
-  app.add_option("--seed", options.seed, "short for --set run.seed=N");
-  app.add_option("--bind", options.bind, "short for --set net.bind=ADDR");
-  app.add_option("--port", options.port, "short for --set net.port=N");
-  app.add_option("--join", options.join, "the aggregator's address");
-  app.add_option("--name", options.name, "this client's name");
-  app.add_option("--log-level", options.log_level, "short for --set log.level=LEVEL");
+  app.add_option("--seed", options.seed, "short for --set run.seed=N")->type_name("N");
+  app.add_option("--bind", options.bind, "short for --set net.bind=ADDR")->type_name("ADDR");
+  app.add_option("--port", options.port, "short for --set net.port=N")->type_name("N");
+  app.add_option("--join", options.join, "the aggregator's address")->type_name("HOST[:PORT]");
+  app.add_option("--name", options.name, "this client's name")->type_name("NAME");
+  app.add_option("--log-level", options.log_level, "short for --set log.level=LEVEL")
+      ->type_name("trace|debug|info|warn|error|off");
   app.add_flag("--log-json", options.log_json, "short for --set log.json=true");
   app.add_flag("--no-progress", options.no_progress, "short for --set log.progress=false");
-  app.set_version_flag("--version", version_text());
+  app.set_version_flag("--version", version_text(), "print the version");
+}
+
+/// What CLI11 reads, and what makes a command line of what it has read. Stays where it is: CLI11 writes to
+/// `options`.
+struct Grammar {
+  CLI::App app;
+  Options options;
+  std::vector<std::pair<const CLI::App*, std::function<Parsed()>>> readers;
+
+  Grammar();
+  Grammar(const Grammar&) = delete;
+
+ private:
+  CLI::App& command(CLI::App& parent, const std::string& name, std::function<Parsed()> read) {
+    auto* const added = parent.add_subcommand(name);
+    readers.emplace_back(added, std::move(read));
+    return *added;
+  }
+  /// A command without settings.
+  CLI::App& plain(CLI::App& parent, const std::string& name, Action action) {
+    return command(parent, name, [this, action] { return plain_command(options, action); });
+  }
+  CLI::Option* target(CLI::App& app_of, const std::string& value) {
+    return app_of.add_option("target", options.target)->type_name(value)->required();
+  }
+  CLI::Option* targets(CLI::App& app_of, const std::string& value) {
+    return app_of.add_option("targets", options.targets)->type_name(value)->required();
+  }
+  void add_run_commands();
+  void add_key_commands();
+  void add_config_commands();
+};
+
+void Grammar::add_run_commands() {
+  for (const auto& [name, action] :
+       {std::pair("status", Action::status), {"health", Action::health}, {"stop", Action::stop}}) {
+    auto& remote = command(app, name, [this, action = action] { return config_command(options, action); });
+    target(remote, "RUN_DIR|HOST[:PORT]");
+    add_settings(remote, options);
+  }
+  auto& pardon = plain(app, "pardon", Action::pardon);
+  target(pardon, "RUN_DIR");
+  pardon.add_option("name", options.name)->type_name("NAME")->required();
+  auto& replay = command(app, "replay", [this] { return replay_command(options); });
+  target(replay, "RUN_DIR");
+  replay.add_option("--until", options.until, "the version to stop at")->type_name("VERSION");
+  replay.add_option("--without", options.without, "a client to leave out")->type_name("CLIENT");
+  auto& compare = plain(app, "compare", Action::compare);
+  targets(compare, "RUN_DIR");
+  compare.add_option("--target", options.target_accuracy, "the accuracy to reach")
+      ->type_name("ACCURACY")
+      ->check(CLI::Range(0.0, 1.0));
+  compare.add_option("--out", options.out, "the page to write")->type_name("FILE");
+  auto& runs = plain(app, "runs", Action::runs);
+  target(runs, "DIR")->required(false);
+  auto& inspect = plain(app, "inspect", Action::inspect);
+  target(inspect, "FILE|RUN_DIR");
+  for (auto* const reporting : {&runs, &inspect})
+    reporting->add_flag("--json", options.json, "for programs: JSON");
+  auto& exporting = command(app, "export", [this] { return export_command(options); });
+  target(exporting, "RUN_DIR");
+  exporting.add_option("--format", options.format, "what to write")
+      ->type_name("csv|updates-csv|safetensors|snapshot");
+  exporting.add_option("--version", options.version, "whose model")->type_name("VERSION");
+  exporting.add_option("--out", options.out, "where to")->type_name("FILE");
+}
+
+void Grammar::add_key_commands() {
+  auto& keys = *app.add_subcommand("keys");
+  keys.require_subcommand(1);
+  const auto add = [&](const std::string& name, Action action) -> CLI::App& {
+    return command(keys, name, [this, action] {
+      auto made = plain_command(options, action);
+      made.target = options.keys_folder;
+      return made;
+    });
+  };
+  auto& init = add("init", Action::keys_init);
+  init.add_option("folder", options.keys_folder)->type_name("DIR")->required();
+  auto& client = add("client", Action::keys_client);
+  auto& revoke = add("revoke", Action::keys_revoke);
+  for (auto* const one : {&client, &revoke}) {
+    one->add_option("name", options.name)->type_name("NAME")->required();
+    one->add_option("--dir", options.keys_folder, "the keys' folder")->type_name("DIR");
+  }
+  for (auto* const one : {&init, &client})
+    one->add_option("--days", options.days, "how long certificates hold")
+        ->type_name("DAYS")
+        ->check(CLI::Range(1, 36500));
+}
+
+void Grammar::add_config_commands() {
+  auto& config = *app.add_subcommand("config");
+  config.require_subcommand(1);
+  add_settings(command(config, "show", [this] { return config_command(options, Action::config_show); }),
+               options);
+  targets(plain(config, "check", Action::config_check), "FILE");
+  plain(config, "default", Action::config_default);
+  plain(config, "docs", Action::config_docs);
+}
+
+Grammar::Grammar() {
+  // The help is written for people (help_text.cpp), not made from the options.
+  app.set_help_flag("--help,-h", "print the help");
+  add_role_options(app, options);
+  add_run_commands();
+  add_key_commands();
+  add_config_commands();
+  target(command(app, "completion", [this] { return completion_command(options); }), "bash|zsh");
+  plain(app, "man", Action::manual);
+  app.require_subcommand(0, 1);
+}
+
+CommandSpec spec_of(const CLI::App& app) {
+  auto spec = CommandSpec();
+  spec.name = app.get_name();
+  for (const auto* option : app.get_options()) {
+    const auto flag = option->get_items_expected_max() == 0;
+    auto& list = option->get_positional() ? spec.arguments : spec.options;
+    list.push_back({option->get_name(), flag ? "" : option->get_type_name(), option->get_description()});
+  }
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    spec.commands.push_back(spec_of(*command));
+  return spec;
 }
 
 }  // namespace
 
-tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const char* const* argv) {
-  auto options = Options();
-  auto app = CLI::App();
-  // The help is written for people (help_text.cpp), not made from the options.
-  app.set_help_flag("--help,-h", "");
-  add_role_options(app, options);
-  auto* const status = app.add_subcommand("status");
-  auto* const stop = app.add_subcommand("stop");
-  auto* const health = app.add_subcommand("health");
-  for (auto* const command : {status, health, stop}) {
-    command->add_option("target", options.target)->required();
-    add_settings(*command, options);
-  }
-  auto* const keys = app.add_subcommand("keys");
-  auto* const keys_init = keys->add_subcommand("init");
-  keys_init->add_option("folder", options.keys_folder)->required();
-  auto* const keys_client = keys->add_subcommand("client");
-  auto* const keys_revoke = keys->add_subcommand("revoke");
-  for (auto* const command : {keys_client, keys_revoke}) {
-    command->add_option("name", options.name)->required();
-    command->add_option("--dir", options.keys_folder);
-  }
-  for (auto* const command : {keys_init, keys_client})
-    command->add_option("--days", options.days)->check(CLI::Range(1, 36500));
-  keys->require_subcommand(1);
-  auto* const replay = app.add_subcommand("replay");
-  replay->add_option("target", options.target)->required();
-  replay->add_option("--until", options.until);
-  replay->add_option("--without", options.without);
-  auto* const compare = app.add_subcommand("compare");
-  compare->add_option("targets", options.targets)->required();
-  compare->add_option("--target", options.target_accuracy)->check(CLI::Range(0.0, 1.0));
-  compare->add_option("--out", options.out);
-  auto* const pardon = app.add_subcommand("pardon");
-  pardon->add_option("target", options.target)->required();
-  pardon->add_option("name", options.name)->required();
-  auto* const config = app.add_subcommand("config");
-  auto* const show = config->add_subcommand("show");
-  add_settings(*show, options);
-  auto* const defaults = config->add_subcommand("default");
-  auto* const docs = config->add_subcommand("docs");
-  config->require_subcommand(1);
-  app.require_subcommand(0, 1);
+CommandSpec command_table() {
+  auto spec = spec_of(Grammar().app);
+  spec.name = "fl_actor_node";
+  return spec;
+}
 
+tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const char* const* argv) {
+  auto grammar = Grammar();
   if (argc <= 1) return tl::unexpected(CommandLineEnd{ExitCode::refused, help_text()});
   try {
-    app.parse(argc, argv);
+    grammar.app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     return tl::unexpected(CommandLineEnd{ExitCode::done, help_text()});
   } catch (const CLI::CallForVersion&) {
@@ -283,36 +425,9 @@ tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const cha
   } catch (const CLI::ParseError& error) {
     return tl::unexpected(usage_error(error.what()));
   }
-  if (*show) return config_command(options, Action::config_show);
-  if (*defaults) return config_command(options, Action::config_default);
-  if (*docs) return config_command(options, Action::config_docs);
-  if (*status || *health || *stop) {
-    auto command = config_command(options, *status   ? Action::status
-                                           : *health ? Action::health
-                                                     : Action::stop);
-    if (command) command->target = options.target;
-    return command;
-  }
-  if (*pardon) {
-    auto command = CommandLine();
-    command.action = Action::pardon;
-    command.target = options.target;
-    command.name = options.name;
-    return command;
-  }
-  if (*keys) {
-    auto command = CommandLine();
-    command.action = *keys_init     ? Action::keys_init
-                     : *keys_client ? Action::keys_client
-                                    : Action::keys_revoke;
-    command.target = options.keys_folder;
-    command.name = options.name;
-    command.days = options.days;
-    return command;
-  }
-  if (*replay) return replay_command(options);
-  if (*compare) return compare_command(options);
-  return run_command(options);
+  for (const auto& [command, read] : grammar.readers)
+    if (*command) return read();
+  return run_command(grammar.options);
 }
 
 Result<Config> load_config(const CommandLine& command_line) {

@@ -35,12 +35,18 @@ enum class Action : std::uint8_t {
   pardon,          ///< let the quarantined client `name` of the run at `target` in again
   replay,          ///< make the model of the run at `target` again
   compare,         ///< the runs at `targets` side by side
+  runs,            ///< a table of the runs below `target`
+  inspect,         ///< what the file or run at `target` holds
+  export_run,      ///< the run at `target` in a format of others
   keys_init,       ///< make a federation's keys in `target`
   keys_client,     ///< make keys for the client `name` in `target`
   keys_revoke,     ///< take the client `name` off the allow list in `target`
   config_show,     ///< print the settings as resolved
   config_default,  ///< print configs/default.toml
   config_docs,     ///< print docs/configuration.md
+  config_check,    ///< whether the files `targets` are right
+  completion,      ///< print the completions for `shell`
+  manual,          ///< print the manual page
 };
 
 /// A node's address as the user wrote it; not looked up yet.
@@ -54,6 +60,17 @@ struct HostPort {
 /// "host", "host:4242", "192.0.2.1:4242", "[2001:db8::1]:4242" or "2001:db8::1". Fails with `bad_config`.
 Result<HostPort> parse_host_port(std::string_view text);
 
+/// What a run can be exported as.
+enum class ExportFormat : std::uint8_t {
+  metrics,      ///< "csv": a row a version, as in metrics.jsonl
+  updates,      ///< "updates-csv": a row for each decision on an update
+  safetensors,  ///< "safetensors": the model of a version
+  snapshot,     ///< "snapshot": the same with the strategy's state, as this program keeps it
+};
+
+/// Whose completions can be made.
+enum class Shell : std::uint8_t { bash, zsh };
+
 struct CommandLine {
   Action action = Action::run;
   Role role = Role::simulate;
@@ -64,12 +81,16 @@ struct CommandLine {
   HostPort join;       ///< of a client: its aggregator
   std::string name;    ///< of a client; empty: not given
   std::string target;  ///< of status, health and stop: RUN_DIR or HOST[:PORT]; of replay and pardon: RUN_DIR;
-                       ///< of keys: DIR
+                       ///< of keys and runs: DIR; of inspect: FILE or RUN_DIR; of export: RUN_DIR
   int days = 0;        ///< of keys: how long certificates hold; 0: not given
-  std::vector<std::string> targets;       ///< of compare: RUN_DIR…
-  std::optional<double> target_accuracy;  ///< of compare
-  std::optional<Version> until;           ///< of replay
-  std::string without;                    ///< of replay: a client's name or index
+  std::vector<std::string> targets;             ///< of compare: RUN_DIR…; of config check: FILE…
+  std::optional<double> target_accuracy;        ///< of compare
+  std::optional<Version> until;                 ///< of replay
+  std::string without;                          ///< of replay: a client's name or index
+  bool json = false;                            ///< of runs and inspect: for programs, not for people
+  ExportFormat format = ExportFormat::metrics;  ///< of export
+  std::optional<Version> version;               ///< of export; none: the newest that is kept
+  Shell shell = Shell::bash;                    ///< of completion
 };
 
 /// The process is to end here: --help, --version, or a usage error.
@@ -79,6 +100,24 @@ struct CommandLineEnd {
 };
 
 tl::expected<CommandLine, CommandLineEnd> parse_command_line(int argc, const char* const* argv);
+
+/// An option, or an argument that stands by its place.
+struct OptionSpec {
+  std::string name;   ///< "--out"; of an argument what the help calls it
+  std::string value;  ///< how its value is written: "FILE", "RUN_DIR|HOST[:PORT]", "bash|zsh"; empty: a flag
+  std::string description;  ///< may be empty
+};
+
+/// A command, or the program itself.
+struct CommandSpec {
+  std::string name;
+  std::vector<OptionSpec> options;
+  std::vector<OptionSpec> arguments;
+  std::vector<CommandSpec> commands;
+};
+
+/// All that parse_command_line understands: what completions are made from.
+CommandSpec command_table();
 
 /// The settings of a command line. A resume without --config begins from the config.toml of its run folder.
 Result<Config> load_config(const CommandLine& command_line);

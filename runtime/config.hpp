@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -130,6 +131,10 @@ struct Config {
   SupervisionOptions supervision;
   LogOptions log;
   bool show_progress = true;
+
+  /// Of a program that embeds this one (docs/embedding.md): makes the trainer instead of train.backend and
+  /// model.name, given what the data look like. Empty: as they say.
+  std::function<Result<TrainerPtr>(const TrainerOptions&)> own_trainer;
 
   /// What was given where the default depends on other keys; none: the default. The values in use are in
   /// `strategy` and `validation_fraction`.

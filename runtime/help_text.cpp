@@ -19,8 +19,15 @@ Usage:
   fl_actor_node pardon RUN_DIR NAME               let a quarantined client take part again
   fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
   fl_actor_node compare RUN_DIR... [--target ACCURACY] [--out FILE]   runs side by side: a table, and a page (compare.html)
+  fl_actor_node runs [DIR] [--json]               the runs below a folder (default: runs), a line each
+  fl_actor_node inspect FILE|RUN_DIR [--json]     what is in a run's folder, a snapshot, a kept update or safetensors
+  fl_actor_node export RUN_DIR [--format csv|updates-csv|safetensors|snapshot] [--version N] [--out FILE]
+                                                  a run's metrics, decisions or model, for other programs
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
+  fl_actor_node config check FILE...              whether files with settings are right
   fl_actor_node config default | docs             every key with its default, as TOML or as a reference
+  fl_actor_node completion bash|zsh               completions for a shell to source
+  fl_actor_node man                               this as a manual page
 
 Examples:
   The whole federation in this process: ten uneven clients on MNIST
@@ -47,7 +54,8 @@ Options:
   --seed N           short for --set run.seed=N; the same seed gives the same results
   --bind ADDR        listen on this address (default 127.0.0.1, this machine only)
   --port N           listen on this port (default 4242)
-  --join HOST[:PORT] address of the aggregator
+  --join HOST[:PORT]
+                     address of the aggregator
   --name NAME        this client's name; with the same name it gets its place back after a restart
   --log-level LEVEL  trace, debug, info, warn, error or off
   --log-json         log as JSON, one object a line
@@ -61,7 +69,8 @@ Exit codes:
   2    bad usage, configuration or data, or a host that cannot be resolved; nothing was started
   130  interrupted; the state is saved, and --resume goes on from there
 
-Documentation: README.md (first steps), docs/configuration.md (all settings), docs/architecture.md (how it works).
+Documentation: README.md (first steps), docs/commands.md (commands on runs),
+docs/configuration.md (all settings), docs/architecture.md (how it works).
 )";
 }
 

@@ -75,9 +75,10 @@ Result<Aggregation> beginning(const ReplayRequest& request, const Config& config
 }  // namespace
 
 ExitCode replay_run(const ReplayRequest& request) {
-  const auto config = load_config(ConfigSources{{request.folder / "config.toml"}, {}});
+  auto config = load_config(ConfigSources{{request.folder / "config.toml"}, {}});
   if (!config)
     return complain(ExitCode::refused, request.folder.string() + " holds no run: " + config.error().text);
+  if (request.add) request.add(*config);
   if (config->store.durability != "update")
     return complain(ExitCode::refused, request.folder.string() +
                                            " has no ledger: the run was made with store.durability = \"" +

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,7 +14,8 @@ namespace fl {
 struct ReplayRequest {
   std::filesystem::path folder;
   std::optional<Version> until;
-  std::string without;  ///< a client's name or index; empty: nobody
+  std::string without;                    ///< a client's name or index; empty: nobody
+  std::function<void(Config&)> add = {};  ///< to the run's settings: run_program's (program.hpp)
 };
 
 /// Prints the version that was reached and its model_sha256. Changes nothing in the folder. Done, failed (the

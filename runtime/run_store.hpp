@@ -37,6 +37,7 @@ struct RunStoreOptions {
 struct StoredRun {
   std::string run_id;
   RunState state = RunState::running;
+  std::string created_at;  ///< UTC, "2024-05-01T12:00:00Z"
   std::optional<VersionRecord> last;
   std::optional<double> best_accuracy;
 };

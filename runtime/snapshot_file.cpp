@@ -68,27 +68,35 @@ Result<void> check_identity(const Envelope& envelope, const SnapshotInfo& info, 
   return {};
 }
 
-Result<StoredSnapshot> read_whole(const ByteSource& file, const LayoutPtr& layout,
-                                  const SnapshotIdentity& identity) {
-  const auto header = decode_header(file);
+/// The header of a snapshot, and its own part in it.
+struct SnapshotHeader {
+  DecodedHeader header;
+  SnapshotInfo info;
+};
+
+Result<SnapshotHeader> read_snapshot_header(const ByteSource& file) {
+  auto header = decode_header(file);
   if (!header) {
     if (header.error().code != ec::unsupported_format) return tl::unexpected(header.error());
     return fail(ec::run_folder_refused, header.error().text + "; resume with the version that wrote it");
   }
   const auto* info = std::get_if<SnapshotInfo>(&header->envelope.content);
   if (!info) return fail(ec::corrupt_data, "it is no snapshot");
-  if (auto ok = check_identity(header->envelope, *info, layout, identity); !ok)
-    return tl::unexpected(ok.error());
+  const auto copy = *info;
+  return SnapshotHeader{std::move(*header), copy};
+}
 
+Result<StoredSnapshot> read_state(const ByteSource& file, const SnapshotHeader& of, const LayoutPtr& layout) {
+  const auto& info = of.info;
   auto snapshot = StoredSnapshot();
   auto& state = snapshot.state;
   const auto read = [&](std::string_view name, bool required) {
-    return read_array(file, *header, name, required, layout);
+    return read_array(file, of.header, name, required, layout);
   };
   auto model = read("parameters", true);
   auto m = read("optimizer.m", false);
   auto v = read("optimizer.v", false);
-  auto buffer = read("buffer", info->buffer.count > 0);
+  auto buffer = read("buffer", info.buffer.count > 0);
   auto residual = read("download.residual", false);
   for (const auto* array : {&model, &m, &v, &buffer, &residual}) {
     if (!*array) return tl::unexpected(array->error());
@@ -98,10 +106,21 @@ Result<StoredSnapshot> read_whole(const ByteSource& file, const LayoutPtr& layou
   state.optimizer_v = std::move(*v);
   state.buffer_sum = std::move(*buffer);
   state.residual = std::move(*residual);
-  state.version = info->version;
-  state.updates_accepted = info->updates_accepted;
-  state.buffer = info->buffer;
-  snapshot.next_task = info->next_task;
+  state.version = info.version;
+  state.updates_accepted = info.updates_accepted;
+  state.buffer = info.buffer;
+  snapshot.next_task = info.next_task;
+  return snapshot;
+}
+
+/// What `read` makes of the file; failures name it.
+template <class Read>
+std::invoke_result_t<Read, const ByteSource&> read_named(const std::filesystem::path& file, Read read) {
+  const auto source = FileSource::open(file);
+  if (!source) return tl::unexpected(source.error());
+  auto snapshot = read(**source);
+  if (!snapshot)
+    return fail(snapshot.error().code, "snapshot " + file.string() + ": " + snapshot.error().text);
   return snapshot;
 }
 
@@ -109,12 +128,25 @@ Result<StoredSnapshot> read_whole(const ByteSource& file, const LayoutPtr& layou
 
 Result<StoredSnapshot> read_snapshot(const std::filesystem::path& file, const LayoutPtr& layout,
                                      const SnapshotIdentity& identity) {
-  const auto source = FileSource::open(file);
-  if (!source) return tl::unexpected(source.error());
-  auto snapshot = read_whole(**source, layout, identity);
-  if (!snapshot)
-    return fail(snapshot.error().code, "snapshot " + file.string() + ": " + snapshot.error().text);
-  return snapshot;
+  return read_named(file, [&](const ByteSource& source) -> Result<StoredSnapshot> {
+    const auto header = read_snapshot_header(source);
+    if (!header) return tl::unexpected(header.error());
+    if (auto ok = check_identity(header->header.envelope, header->info, layout, identity); !ok)
+      return tl::unexpected(ok.error());
+    return read_state(source, *header, layout);
+  });
+}
+
+Result<IdentifiedSnapshot> read_snapshot_of_any_run(const std::filesystem::path& file) {
+  return read_named(file, [](const ByteSource& source) -> Result<IdentifiedSnapshot> {
+    const auto header = read_snapshot_header(source);
+    if (!header) return tl::unexpected(header.error());
+    const auto layout = std::make_shared<const Layout>(header->header.envelope.layout);
+    auto snapshot = read_state(source, *header, layout);
+    if (!snapshot) return tl::unexpected(snapshot.error());
+    const auto& info = header->info;
+    return IdentifiedSnapshot{std::move(*snapshot), {info.model_name, info.strategy, info.seed}};
+  });
 }
 
 // -- The folder -----------------------------------------------------------------------------------

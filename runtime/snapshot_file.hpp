@@ -29,6 +29,16 @@ Result<void> write_snapshot(const std::filesystem::path& file, const Aggregation
 Result<StoredSnapshot> read_snapshot(const std::filesystem::path& file, const LayoutPtr& layout,
                                      const SnapshotIdentity& identity);
 
+/// A snapshot and what it is of.
+struct IdentifiedSnapshot {
+  StoredSnapshot snapshot;
+  SnapshotIdentity identity;
+};
+
+/// The same for one of any run, by its own word. Fails with `corrupt_data`, `io_failed`, or
+/// `run_folder_refused` (of a newer program).
+Result<IdentifiedSnapshot> read_snapshot_of_any_run(const std::filesystem::path& file);
+
 /// The snapshots of one run.
 class SnapshotFolder {
  public:

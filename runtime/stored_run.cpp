@@ -39,9 +39,9 @@ Result<std::optional<StoredRun>> read_stored_run(const std::filesystem::path& fo
     return tl::unexpected(ok.error());
   if (!tables) return std::nullopt;  // cut short before anything was stored
   const auto read = [&](const SqlRow& row) {
-    run = StoredRun{row.text(0), run_state_of(row.text(1)), {}, {}};
+    run = StoredRun{row.text(0), run_state_of(row.text(1)), row.text(2), {}, {}};
   };
-  if (auto ok = database->run("SELECT run_id, state FROM run", {}, read); !ok)
+  if (auto ok = database->run("SELECT run_id, state, created_at FROM run", {}, read); !ok)
     return tl::unexpected(ok.error());
   if (!run) return std::nullopt;
   auto last = newest_version(*database);

@@ -13,7 +13,8 @@ namespace fl {
 
 namespace {
 
-Result<TrainerPtr> make_trainer(const TrainerOptions& options) {
+Result<TrainerPtr> make_trainer(const Config& config, const TrainerOptions& options) {
+  if (config.own_trainer) return config.own_trainer(options);
   if (options.backend == "echo") return make_echo_trainer(options);
 #ifdef FL_WITH_TORCH
   return make_torch_trainer(options);
@@ -36,7 +37,7 @@ void describe_samples(const DatasetOptions& data, TrainerOptions& trainer) {
 Result<TrainerPtr> make_model(const Config& config) {
   auto options = config.trainer;
   describe_samples(config.data, options);
-  return make_trainer(options);
+  return make_trainer(config, options);
 }
 
 ParametersPtr InitialModel::of(std::uint64_t seed) {
@@ -61,7 +62,7 @@ Result<Workbench> make_server_workbench(const Config& config, bool with_training
     options.sample_shape = bench.data.train->sample_shape();
     options.classes = bench.data.train->classes();
   }
-  auto trainer = make_trainer(options);
+  auto trainer = make_trainer(config, options);
   if (!trainer) return tl::unexpected(trainer.error());
   bench.trainer = std::move(*trainer);
   auto name = model_identity(options);
@@ -122,7 +123,7 @@ Result<Workbench> make_client_workbench(const Config& config, const Welcome& wel
     options.sample_shape = bench.data.train->sample_shape();
     options.classes = bench.data.train->classes();
   }
-  auto trainer = make_trainer(options);
+  auto trainer = make_trainer(config, options);
   if (!trainer) return tl::unexpected(trainer.error());
   bench.trainer = std::move(*trainer);
   return bench;

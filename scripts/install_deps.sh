@@ -18,6 +18,8 @@ packages=(
   libssl-dev libsodium-dev                  # TLS, identities
   libcpp-httplib-dev prometheus-cpp-dev libjs-chart.js  # the dashboard
   doctest-dev libbenchmark-dev python3 python3-torch  # tests and benchmarks; the last to see models from Python and back
+  zsh                                       # the test of its completions
+  dpkg-dev file                             # Debian packages of our own (cpack)
   clang-format clang                        # checks; the sanitizers' builds and the fuzz targets
   curl gzip                                 # fetch_mnist.sh
 )

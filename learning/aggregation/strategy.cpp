@@ -1,6 +1,7 @@
 #include "learning/aggregation/strategy.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "learning/aggregation/names.hpp"
 
@@ -75,6 +76,17 @@ Result<Weight> weigh(const StrategyOptions& options, const UpdateFacts& update, 
                                    std::to_string(update.base) + ", now " + std::to_string(current) +
                                    "); strategy.max_staleness allows " +
                                    std::to_string(options.max_staleness));
+  }
+
+  if (options.weighing) {
+    auto weight = options.weighing(update, staleness);
+    if (!std::isfinite(weight.fold) || !std::isfinite(weight.divisor) || weight.divisor <= 0)
+      return fail(ec::internal,
+                  who + "was given the weight " + std::to_string(weight.fold) + " / " +
+                      std::to_string(weight.divisor) +
+                      " by StrategyOptions::weighing; both must be finite, the divisor above 0");
+    weight.staleness = staleness;
+    return weight;
   }
 
   const auto samples = static_cast<double>(update.samples);

@@ -11,10 +11,6 @@ namespace {
 /// Answered tasks that are too few to say what is usual.
 constexpr std::size_t kFewDurations = 3;
 
-LeaseBook::TimePoint after(LeaseBook::TimePoint now, Seconds seconds) {
-  return now + std::chrono::duration_cast<LeaseBook::TimePoint::duration>(seconds);
-}
-
 }  // namespace
 
 bool LeaseBook::shares_work() const {
@@ -53,7 +49,7 @@ std::optional<LeaseBook::TimePoint> LeaseBook::share_at(const Member& member, co
       std::count_if(leases_.begin(), leases_.end(), [](const auto& entry) { return entry.second.is_backup; });
   const auto usual = usual_duration();
   if (holders > 1 || std::cmp_greater_equal(backups, options_.backup_tasks) || !usual) return std::nullopt;
-  return after(lease.since, options_.backup_after * *usual);
+  return lease.since + std::chrono::duration_cast<TimePoint::duration>(options_.backup_after * *usual);
 }
 
 /// The oldest task that this client could do as well as its holder, and should.

@@ -76,6 +76,33 @@ TEST_CASE("status, stop and config") {
   CHECK(show->config.settings.size() == 1);
 }
 
+TEST_CASE("commands on runs that are there") {
+  CHECK(parse({"runs"})->action == fl::Action::runs);
+  CHECK(parse({"runs"})->target.empty());
+  CHECK(parse({"runs", "old", "--json"})->json);
+  CHECK(parse({"inspect", "a.snapshot"})->target == "a.snapshot");
+  CHECK(parse({"config", "check", "a.toml", "b.toml"})->targets ==
+        std::vector<std::string>{"a.toml", "b.toml"});
+  CHECK(parse({"completion", "zsh"})->shell == fl::Shell::zsh);
+  CHECK(parse({"man"})->action == fl::Action::manual);
+  const auto metrics = parse({"export", "runs/x"});
+  REQUIRE(metrics.has_value());
+  CHECK(metrics->format == fl::ExportFormat::metrics);
+  CHECK_FALSE(metrics->out.has_value());
+  const auto model = parse({"export", "runs/x", "--format", "safetensors", "--version", "7", "--out", "m"});
+  REQUIRE(model.has_value());
+  CHECK(model->format == fl::ExportFormat::safetensors);
+  CHECK(model->version == 7);
+  CHECK(holds_all(usage_error({"export", "x", "--format", "xml"}), {"xml", "updates-csv"}));
+  CHECK(holds_all(usage_error({"export", "x", "--format", "snapshot"}), {"--out FILE"}));
+  CHECK(holds_all(usage_error({"export", "x", "--version", "7"}), {"--version", "safetensors"}));
+  CHECK(holds_all(usage_error({"export", "x", "--format", "snapshot", "--out", "m", "--version", "last"}),
+                  {"--version last", "number"}));
+  CHECK(holds_all(usage_error({"completion", "fish"}), {"fish", "zsh"}));
+  CHECK_FALSE(usage_error({"inspect"}).empty());
+  CHECK_FALSE(usage_error({"config", "check"}).empty());
+}
+
 TEST_CASE("help teaches and ends well; nothing at all is a usage error with the same help") {
   const auto help = parse({"--help"});
   REQUIRE_FALSE(help.has_value());

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
 
 using fl::StrategyName;
@@ -58,6 +59,27 @@ TEST_CASE("α is not used up: the thousandth stale update weighs what the first 
   const auto options = named(StrategyName::fedasync);
   for (int i = 0; i < 1000; ++i) CHECK(fl::weigh(options, kUpdate, 7)->fold == doctest::Approx(0.3));
   CHECK(options.mixing == 0.6);
+}
+
+TEST_CASE("a weighing of one's own replaces the table, not the refusals") {
+  auto options = named(StrategyName::fedbuff);
+  options.max_staleness = 3;
+  options.weighing = [](const fl::UpdateFacts& update, std::uint64_t staleness) {
+    return fl::Weight{static_cast<double>(update.samples) - static_cast<double>(staleness), 2};
+  };
+  const auto weight = fl::weigh(options, kUpdate, 7);
+  REQUIRE(weight);
+  CHECK(weight->fold == 47);
+  CHECK(weight->divisor == 2);
+  CHECK(weight->staleness == 3);
+  CHECK(fl::weigh(options, kUpdate, 8).error().code == fl::ec::too_stale);
+  for (const auto bad : {fl::Weight{1, 0}, fl::Weight{NAN, 1}, fl::Weight{1, INFINITY}}) {
+    options.weighing = [bad](const fl::UpdateFacts&, std::uint64_t) { return bad; };
+    const auto refused = fl::weigh(options, kUpdate, 7);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == fl::ec::internal);
+    CHECK(contains(refused.error().text, "client 2"));
+  }
 }
 
 TEST_CASE("an update that is too stale is refused with the numbers") {
