@@ -75,6 +75,7 @@ struct Options {
   std::string log_level;
   bool log_json = false;
   bool no_progress = false;
+  std::optional<std::string> dashboard;  ///< the port; empty: the usual one
   std::string target;
   std::vector<std::string> targets;
   std::optional<double> target_accuracy;
@@ -118,6 +119,10 @@ tl::expected<ConfigSources, CommandLineEnd> sources_of(const Options& options) {
   add("--port", "net.port", options.port);
   add("--log-level", "log.level", options.log_level);
   if (options.log_json) sources.settings.push_back({"log.json", "true", "--log-json"});
+  if (options.dashboard) {
+    sources.settings.push_back({"dashboard.enabled", "true", "--dashboard"});
+    add("--dashboard", "dashboard.port", *options.dashboard);
+  }
   if (options.no_progress) sources.settings.push_back({"log.progress", "false", "--no-progress"});
   return sources;
 }
@@ -145,6 +150,7 @@ Parsed run_command(const Options& options) {
         RoleOption{!options.bind.empty(), "--bind", "aggregator"},
         RoleOption{!options.port.empty(), "--port", "aggregator"},
         RoleOption{options.resume, "--resume", "simulate aggregator"},
+        RoleOption{options.dashboard.has_value(), "--dashboard", "simulate aggregator"},
         RoleOption{!options.seed.empty(), "--seed", "simulate aggregator"}}) {
     if (given && allowed.find(options.role) == std::string_view::npos)
       return tl::unexpected(usage_error(std::string(option) + " does not go with --role " + options.role));
@@ -264,6 +270,17 @@ void add_settings(CLI::App& app, Options& options) {
       ->expected(1);
 }
 
+void add_dashboard(CLI::App& app, Options& options) {
+  app.add_option_function<std::vector<std::string>>(
+         "--dashboard",
+         [&options](const std::vector<std::string>& given) {
+           options.dashboard = given.empty() ? "" : given.front();
+         },
+         "serve a page about the run")
+      ->type_name("[PORT]")
+      ->expected(0, 1);
+}
+
 void add_role_options(CLI::App& app, Options& options) {
   app.add_option("--role", options.role, "who this process is")->type_name("simulate|aggregator|client");
   add_settings(app, options);
@@ -272,6 +289,7 @@ void add_role_options(CLI::App& app, Options& options) {
   app.add_option("--seed", options.seed, "short for --set run.seed=N")->type_name("N");
   app.add_option("--bind", options.bind, "short for --set net.bind=ADDR")->type_name("ADDR");
   app.add_option("--port", options.port, "short for --set net.port=N")->type_name("N");
+  add_dashboard(app, options);
   app.add_option("--join", options.join, "the aggregator's address")->type_name("HOST[:PORT]");
   app.add_option("--name", options.name, "this client's name")->type_name("NAME");
   app.add_option("--log-level", options.log_level, "short for --set log.level=LEVEL")
@@ -319,6 +337,10 @@ void Grammar::add_run_commands() {
     target(remote, "RUN_DIR|HOST[:PORT]");
     add_settings(remote, options);
   }
+  auto& view = command(app, "view", [this] { return config_command(options, Action::view); });
+  target(view, "RUN_DIR");
+  add_dashboard(view, options);
+  add_settings(view, options);
   auto& pardon = plain(app, "pardon", Action::pardon);
   target(pardon, "RUN_DIR");
   pardon.add_option("name", options.name)->type_name("NAME")->required();

@@ -35,6 +35,7 @@ enum class Action : std::uint8_t {
   pardon,          ///< let the quarantined client `name` of the run at `target` in again
   replay,          ///< make the model of the run at `target` again
   compare,         ///< the runs at `targets` side by side
+  view,            ///< the dashboard of the run at `target`
   runs,            ///< a table of the runs below `target`
   inspect,         ///< what the file or run at `target` holds
   export_run,      ///< the run at `target` in a format of others

@@ -162,11 +162,14 @@ std::vector<ConfigKey> dashboard_keys() {
       key("dashboard.enabled", FL_CONFIG_MEMBER(dashboard.enabled))
           .says("Whether aggregator and simulate serve the page; --dashboard [PORT] is short for true."),
       key("dashboard.bind", FL_CONFIG_MEMBER(dashboard.bind))
-          .says("Address that it listens at. Any but this machine's own needs dashboard.token. It speaks HTTP without "
+          .says("Address that it listens at. Any but this machine's own needs dashboard.token. It speaks "
+                "HTTP without "
                 "encryption: between machines put a proxy with TLS before it."),
-      key("dashboard.port", FL_CONFIG_MEMBER(dashboard.port)).says("TCP port; 0: any free one, which the log names."),
+      key("dashboard.port", FL_CONFIG_MEMBER(dashboard.port))
+          .says("TCP port; 0: any free one, which the log names."),
       key("dashboard.token", FL_CONFIG_MEMBER(dashboard.token))
-          .says("Secret that who looks has to know: http://HOST:PORT/?token=TOKEN, or Authorization: Bearer TOKEN. "
+          .says("Secret that who looks has to know: http://HOST:PORT/?token=TOKEN, or Authorization: Bearer "
+                "TOKEN. "
                 "Empty: only this machine may look."),
   };
 }

@@ -251,10 +251,11 @@ Result<void> check_node(const Config& config, const Origins& origins) {
             "if you trust the network");
   const auto& dashboard = config.dashboard;
   if (dashboard.enabled && !is_loopback(dashboard.bind) && dashboard.token.empty())
-    return origins.refuse({"dashboard.bind", "dashboard.enabled"},
-                          "dashboard.bind = \"" + dashboard.bind +
-                              "\" would show the run to other machines; give dashboard.token a secret that only "
-                              "they know who may look, such as what `openssl rand -hex 16` prints");
+    return origins.refuse(
+        {"dashboard.bind", "dashboard.enabled"},
+        "dashboard.bind = \"" + dashboard.bind +
+            "\" would show the run to other machines; give dashboard.token a secret that only "
+            "they know who may look, such as what `openssl rand -hex 16` prints");
   if (!net.aggregator_key.empty())
     if (const auto key = PublicKey::parse(net.aggregator_key); !key)
       return origins.refuse({"net.aggregator_key"}, "net.aggregator_key: " + key.error().text);

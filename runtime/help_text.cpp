@@ -18,6 +18,7 @@ Usage:
   fl_actor_node stop   RUN_DIR|HOST[:PORT]        end a run: what is under way is saved
   fl_actor_node pardon RUN_DIR NAME               let a quarantined client take part again
   fl_actor_node replay RUN_DIR [--until VERSION] [--without CLIENT]   the model again, from the ledger of decisions
+  fl_actor_node view RUN_DIR [--dashboard PORT]   the page of a run that has ended, or that another process works on
   fl_actor_node compare RUN_DIR... [--target ACCURACY] [--out FILE]   runs side by side: a table, and a page (compare.html)
   fl_actor_node runs [DIR] [--json]               the runs below a folder (default: runs), a line each
   fl_actor_node inspect FILE|RUN_DIR [--json]     what is in a run's folder, a snapshot, a kept update or safetensors
@@ -54,6 +55,7 @@ Options:
   --seed N           short for --set run.seed=N; the same seed gives the same results
   --bind ADDR        listen on this address (default 127.0.0.1, this machine only)
   --port N           listen on this port (default 4242)
+  --dashboard [PORT] serve a page about the run at http://127.0.0.1:PORT (default 8642), with /metrics for Prometheus
   --join HOST[:PORT]
                      address of the aggregator
   --name NAME        this client's name; with the same name it gets its place back after a restart

@@ -73,7 +73,8 @@ void write_line(std::string_view line) {
   }
 }
 
-void tell_listener(std::chrono::system_clock::time_point time, std::string_view level, std::string_view message) {
+void tell_listener(std::chrono::system_clock::time_point time, std::string_view level,
+                   std::string_view message) {
   const std::scoped_lock lock(route().mutex);
   if (route().hear) route().hear(time, level, message);
 }
@@ -81,7 +82,9 @@ void tell_listener(std::chrono::system_clock::time_point time, std::string_view 
 class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   LineSink(bool json, spdlog::level::level_enum least)
-      : json_(json), least_(least), color_(::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
+      : json_(json),
+        least_(least),
+        color_(::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -161,10 +164,7 @@ std::string text_log_line(std::chrono::system_clock::time_point time, std::strin
 
 std::string json_log_line(std::chrono::system_clock::time_point time, std::string_view level,
                           std::string_view message) {
-  const nlohmann::ordered_json line{
-      {"time", utc_text(time)},
-      {"level", level},
-      {"message", message}};
+  const nlohmann::ordered_json line{{"time", utc_text(time)}, {"level", level}, {"message", message}};
   // Bytes that are no UTF-8 are replaced: a peer's text must not stop the log.
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

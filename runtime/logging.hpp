@@ -35,8 +35,8 @@ class LogRoute {
   ~LogRoute();
 };
 
-/// While it lives, `hear` is told of each message that is logged at info and above, whatever log.level says. It must not
-/// log. One listener at a time.
+/// While it lives, `hear` is told of each message that is logged at info and above, whatever log.level says.
+/// It must not log. One listener at a time.
 class LogListener {
  public:
   /// `level`: "info" | "warn" | "error".

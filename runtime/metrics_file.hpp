@@ -1,8 +1,8 @@
 // DIR/metrics.jsonl: one line a version.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "actors/run_storage.hpp"

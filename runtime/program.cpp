@@ -9,6 +9,7 @@
 #include "runtime/compare_command.hpp"
 #include "runtime/completion.hpp"
 #include "runtime/config_command.hpp"
+#include "runtime/dashboard/view_command.hpp"
 #include "runtime/export_command.hpp"
 #include "runtime/help_text.hpp"
 #include "runtime/inspect_command.hpp"
@@ -85,6 +86,8 @@ ExitCode run(const CommandLine& command_line, const AddToConfig& add) {
       return stop_run(command_line.target, config->net);
     case Action::pardon:
       return pardon(command_line.target, command_line.name);
+    case Action::view:
+      return view_run(command_line.target, config->dashboard);
     case Action::config_show:
       return print_text(to_toml(*config));
     default:

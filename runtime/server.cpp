@@ -14,7 +14,9 @@
 #include "actors/metrics.hpp"
 #include "actors/scheduler.hpp"
 #include "runtime/closing.hpp"
+#include "runtime/dashboard/dashboard.hpp"
 #include "runtime/durable_steps.hpp"
+#include "runtime/logging.hpp"
 #include "runtime/node_inbox.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/service_notifier.hpp"
@@ -254,6 +256,29 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
                      std::move(resume)};
 }
 
+namespace {
+
+/// The page about the run, if there is to be one; null: there is not.
+Result<std::unique_ptr<Dashboard>> start_dashboard(const ServerSetup& setup) {
+  if (!setup.config.dashboard.enabled) return nullptr;
+  auto view = RunView::open(setup.folder.path(), true);
+  if (!view) return tl::unexpected(view.error());
+  auto dashboard = Dashboard::start(setup.config.dashboard, std::move(*view));
+  if (dashboard) spdlog::info("dashboard at {}", (*dashboard)->url());
+  return dashboard;
+}
+
+/// Where the clients are is asked only while somebody looks.
+void show(Dashboard& dashboard, const RunStatus& status, NodeInbox& inbox) {
+  dashboard.view().show(status);
+  if (!dashboard.is_watched()) return;
+  const auto places = inbox.ask<WhereaboutsPtr>(&Peers::scheduler, std::chrono::seconds(1), status_atom_v,
+                                                std::uint64_t{RunView::kMaxClients});
+  if (places) dashboard.view().show(**places);
+}
+
+}  // namespace
+
 ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& system) {
   // A run that goes on has no end yet.
   auto no_summary = std::error_code();
@@ -296,9 +321,20 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
   }
   if (plan.on_begin) plan.on_begin(setup.folder);
 
+  auto dashboard = start_dashboard(setup);
+  if (!dashboard) spdlog::error("{}; the run goes on without a page", dashboard.error().text);
+  const auto page = dashboard ? dashboard->get() : nullptr;
+  auto listener = std::optional<LogListener>();
+  if (page)
+    listener.emplace([page](auto time, std::string_view level, std::string_view message) {
+      page->view().note(
+          {0, utc_text(time), "log", level == "warn" ? "warning" : std::string(level), std::string(message)});
+    });
+
   auto service = ServiceNotifier();
   const auto end = inbox.wait_for_end([&](const RunStatus& status) {
     display.show(status);
+    if (page) show(*page, status, inbox);
     service.alive(status.not_ready.empty(), status.state + ", version " + std::to_string(status.version));
   });
   service.stopping(end.reason);

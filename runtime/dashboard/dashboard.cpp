@@ -76,11 +76,12 @@ bool knows(const httplib::Request& request, const std::string& token) {
   return request.has_param("token") && same(request.get_param_value("token"), token);
 }
 
-/// Without a token only this machine may ask, and a browser only for a page that was opened by this machine's name:
-/// another site's name that points here is no reason to tell it anything.
+/// Without a token only this machine may ask, and a browser only for a page that was opened by this machine's
+/// name: another site's name that points here is no reason to tell it anything.
 bool asks_for_this_machine(const httplib::Request& request) {
   auto host = request.get_header_value("Host");
-  if (const auto colon = host.rfind(':'); colon != std::string::npos && host.find(']', colon) == std::string::npos)
+  if (const auto colon = host.rfind(':');
+      colon != std::string::npos && host.find(']', colon) == std::string::npos)
     host.resize(colon);
   return host == "localhost" || host == "[::1]" || host.starts_with("127.");
 }
@@ -160,13 +161,14 @@ Result<std::unique_ptr<Dashboard>> Dashboard::start(const DashboardOptions& opti
   const auto listens = options.port == 0 ? (port = server.bind_to_any_port(options.bind)) > 0
                                          : server.bind_to_port(options.bind, port);
   if (!listens)
-    return fail(ec::io_failed, "the dashboard cannot listen at " + options.bind + ":" + std::to_string(options.port) +
-                                   ": the port is taken, or the address is not this machine's; --dashboard PORT "
-                                   "chooses another");
+    return fail(ec::io_failed,
+                "the dashboard cannot listen at " + options.bind + ":" + std::to_string(options.port) +
+                    ": the port is taken, or the address is not this machine's; --dashboard PORT "
+                    "chooses another");
   const auto host = options.bind.find(':') == std::string::npos ? options.bind : "[" + options.bind + "]";
   dashboard->url_ = "http://" + host + ":" + std::to_string(port) + "/";
   dashboard->thread_ = std::thread([&server] { server.listen_after_bind(); });
-  server.wait_until_ready();
+  while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return dashboard;
 }
 
@@ -176,27 +178,28 @@ void Dashboard::add_routes(const DashboardOptions& options) {
                               {"X-Content-Type-Options", "nosniff"},
                               {"Referrer-Policy", "no-referrer"},
                               {"Cache-Control", "no-store"}});
-  server.set_pre_routing_handler([token = options.token](const httplib::Request& request,
-                                                         httplib::Response& response) {
-    using Handled = httplib::Server::HandlerResponse;
-    if (request.method != "GET" && request.method != "HEAD") {
-      response.set_header("Allow", "GET, HEAD");
-      refuse(response, 405, "the dashboard only answers GET");
-      return Handled::Handled;
-    }
-    if (token.empty() && !asks_for_this_machine(request)) {
-      refuse(response, 403, "without a token the dashboard answers to localhost only");
-      return Handled::Handled;
-    }
-    // The page's own files hold no secret, and their links cannot carry the token.
-    const auto guarded = request.path.starts_with("/api/") || request.path == "/metrics";
-    if (guarded && !token.empty() && !knows(request, token)) {
-      response.set_header("WWW-Authenticate", "Bearer");
-      refuse(response, 401, "a token is needed (dashboard.token): ?token=TOKEN or Authorization: Bearer TOKEN");
-      return Handled::Handled;
-    }
-    return Handled::Unhandled;
-  });
+  server.set_pre_routing_handler(
+      [token = options.token](const httplib::Request& request, httplib::Response& response) {
+        using Handled = httplib::Server::HandlerResponse;
+        if (request.method != "GET" && request.method != "HEAD") {
+          response.set_header("Allow", "GET, HEAD");
+          refuse(response, 405, "the dashboard only answers GET");
+          return Handled::Handled;
+        }
+        if (token.empty() && !asks_for_this_machine(request)) {
+          refuse(response, 403, "without a token the dashboard answers to localhost only");
+          return Handled::Handled;
+        }
+        // The page's own files hold no secret, and their links cannot carry the token.
+        const auto guarded = request.path.starts_with("/api/") || request.path == "/metrics";
+        if (guarded && !token.empty() && !knows(request, token)) {
+          response.set_header("WWW-Authenticate", "Bearer");
+          refuse(response, 401,
+                 "a token is needed (dashboard.token): ?token=TOKEN or Authorization: Bearer TOKEN");
+          return Handled::Handled;
+        }
+        return Handled::Unhandled;
+      });
   server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
     if (response.status == 404 && response.body.empty()) refuse(response, 404, "there is no " + request.path);
   });
@@ -210,7 +213,8 @@ void Dashboard::add_routes(const DashboardOptions& options) {
   page("/page.css", pages::kStyle, "text/css; charset=utf-8");
   page("/page.js", pages::kScript, "text/javascript; charset=utf-8");
   page("/chart.js", pages::kChart, "text/javascript; charset=utf-8");
-  server.Get("/favicon.ico", [](const httplib::Request&, httplib::Response& response) { response.status = 204; });
+  server.Get("/favicon.ico",
+             [](const httplib::Request&, httplib::Response& response) { response.status = 204; });
 
   const auto json = [this, &server](const char* path, auto make) {
     server.Get(path, [this, make](const httplib::Request& request, httplib::Response& response) {

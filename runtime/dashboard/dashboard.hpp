@@ -2,7 +2,8 @@
 //
 //   browser ── GET /api/… ──▶ threads of the server ──▶ RunView ──▶ run.db
 //                                                          ▲
-//              node's main thread ── show(status) ─────────╯   about twice a second, while it works on the run
+//              node's main thread ── show(status) ─────────╯   about twice a second, while it works on the
+//              run
 #pragma once
 
 #include <atomic>
@@ -18,12 +19,11 @@ class Server;
 
 namespace fl {
 
-struct DashboardOptions;
-
 class Dashboard {
  public:
   /// Listens and serves at once, on threads of its own. Fails with `io_failed` when the port is taken.
-  static Result<std::unique_ptr<Dashboard>> start(const DashboardOptions& options, std::shared_ptr<RunView> view);
+  static Result<std::unique_ptr<Dashboard>> start(const DashboardOptions& options,
+                                                  std::shared_ptr<RunView> view);
   /// Streams end, too.
   ~Dashboard();
   Dashboard(const Dashboard&) = delete;
@@ -32,7 +32,8 @@ class Dashboard {
   RunView& view() { return *view_; }
   /// Where a browser finds it, without the token.
   const std::string& url() const { return url_; }
-  /// Whether somebody has asked for the clients in the last seconds: then it is worth finding out where they are.
+  /// Whether somebody has asked for the clients in the last seconds: then it is worth finding out where they
+  /// are.
   bool is_watched() const;
 
  private:

@@ -55,7 +55,8 @@ class Families {
     metric.histogram.bucket.push_back({below, std::numeric_limits<double>::infinity()});
     metric.histogram.sample_count = below;
     metric.histogram.sample_sum = sum;
-    families_.push_back({std::move(name), std::move(help), prometheus::MetricType::Histogram, {std::move(metric)}});
+    families_.push_back(
+        {std::move(name), std::move(help), prometheus::MetricType::Histogram, {std::move(metric)}});
   }
 
   const std::vector<prometheus::MetricFamily>& all() const { return families_; }
@@ -71,11 +72,12 @@ std::string prometheus_text(const RunView::Counts& counts) {
   auto families = Families();
   families.begin(MetricType::Gauge, "fl_actor_build_info", "The program, as a label; always 1.")
       .add(1, {{"version", FL_VERSION}});
-  families.begin(MetricType::Counter, "fl_actor_updates_rejected_total", "Updates that were refused, by reason.");
+  families.begin(MetricType::Counter, "fl_actor_updates_rejected_total",
+                 "Updates that were refused, by reason.");
   for (const auto& [reason, count] : counts.rejected)
     families.add(static_cast<double>(count), {{"reason", reason}});
-  families.histogram("fl_actor_staleness_versions", "Versions that accepted updates were behind.", counts.staleness,
-                     counts.staleness_sum);
+  families.histogram("fl_actor_staleness_versions", "Versions that accepted updates were behind.",
+                     counts.staleness, counts.staleness_sum);
   if (counts.status) {
     const auto& s = *counts.status;
     families.gauge("fl_actor_version", "The newest version of the model.", static_cast<double>(s.version));
@@ -88,14 +90,17 @@ std::string prometheus_text(const RunView::Counts& counts) {
         .add(s.clients_quarantined, {{"state", "quarantined"}});
     families.gauge("fl_actor_ready", "1 when clients can be given work.", s.not_ready.empty() ? 1 : 0);
     if (s.accuracy >= 0) {
-      families.gauge("fl_actor_accuracy_ratio", "Accuracy of the newest version that was evaluated.", s.accuracy);
+      families.gauge("fl_actor_accuracy_ratio", "Accuracy of the newest version that was evaluated.",
+                     s.accuracy);
       families.gauge("fl_actor_loss", "Loss of the newest version that was evaluated.", s.loss);
       families.gauge("fl_actor_best_accuracy_ratio", "Best accuracy of any version.", s.best_accuracy);
     }
-    if (s.version > 0) families.gauge("fl_actor_train_loss", "Mean loss that clients trained with.", s.train_loss);
+    if (s.version > 0)
+      families.gauge("fl_actor_train_loss", "Mean loss that clients trained with.", s.train_loss);
     families.counter("fl_actor_received_bytes_total", "Bytes of updates from clients.",
                      static_cast<double>(s.bytes_up));
-    families.counter("fl_actor_sent_bytes_total", "Bytes of models to clients.", static_cast<double>(s.bytes_down));
+    families.counter("fl_actor_sent_bytes_total", "Bytes of models to clients.",
+                     static_cast<double>(s.bytes_down));
     families.counter("fl_actor_restarts_total", "Actors that crashed and were restarted.",
                      static_cast<double>(s.restarts));
     families.counter("fl_actor_run_seconds_total", "Time of the run, resumes included.", s.elapsed_s);

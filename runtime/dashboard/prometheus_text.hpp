@@ -7,7 +7,8 @@
 
 namespace fl {
 
-/// Names and units as Prometheus has them: fl_actor_…_total, _seconds, _bytes, _ratio; and those of the process.
+/// Names and units as Prometheus has them: fl_actor_…_total, _seconds, _bytes, _ratio; and those of the
+/// process.
 std::string prometheus_text(const RunView::Counts& counts);
 
 }  // namespace fl

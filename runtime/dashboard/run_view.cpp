@@ -76,7 +76,8 @@ void RunView::note(RunEvent event) {
   if (events_.size() > kMaxEvents) events_.pop_front();
 }
 
-/// Reads the decisions that came since. After a roll-back there are fewer than were read: then all of them again.
+/// Reads the decisions that came since. After a roll-back there are fewer than were read: then all of them
+/// again.
 Result<void> RunView::catch_up() {
   auto newest = std::uint64_t{0};
   auto ok = database_.run("SELECT coalesce(max(sequence), 0) FROM updates", {},
@@ -91,7 +92,8 @@ Result<void> RunView::catch_up() {
   }
   while (ok && sequence_ < newest) {
     ok = database_.run(
-        "SELECT sequence, client, decision, staleness, time_s FROM updates WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        "SELECT sequence, client, decision, staleness, time_s FROM updates WHERE sequence > ? ORDER BY "
+        "sequence LIMIT ?",
         {signed_of(sequence_), std::int64_t{kRowsAtOnce}}, [&](const SqlRow& row) {
           sequence_ = row.count(0);
           if (const auto decision = row.text(2); decision != "none") {
@@ -118,14 +120,15 @@ Result<void> RunView::catch_up() {
 Result<RunView::Json> RunView::stored_run() {
   auto json = Json();
   auto quarantined = std::uint64_t{0};
-  auto ok = database_.run("SELECT run_id, created_at, software_version, state FROM run", {}, [&](const SqlRow& row) {
-    json["run_id"] = row.text(0);
-    json["folder"] = folder_.string();
-    json["created_at"] = row.text(1);
-    json["software_version"] = "fl_actor " + row.text(2);
-    json["live"] = live_;
-    json["state"] = row.text(3);
-  });
+  auto ok = database_.run("SELECT run_id, created_at, software_version, state FROM run", {},
+                          [&](const SqlRow& row) {
+                            json["run_id"] = row.text(0);
+                            json["folder"] = folder_.string();
+                            json["created_at"] = row.text(1);
+                            json["software_version"] = "fl_actor " + row.text(2);
+                            json["live"] = live_;
+                            json["state"] = row.text(3);
+                          });
   if (!ok) return tl::unexpected(ok.error());
   if (json.empty()) return fail(ec::bad_config, folder_.string() + " holds no run");
   ok = database_.run("SELECT count(*) FROM offenders WHERE quarantined = 1", {},
@@ -138,7 +141,8 @@ Result<RunView::Json> RunView::stored_run() {
   const auto version = last->value_or(VersionRecord());
   json["not_ready"] = "";
   json["strategy"] = to_string(config_.strategy.name);
-  json["model"] = config_.trainer.model_file.empty() ? config_.trainer.model : config_.trainer.model_file.string();
+  json["model"] =
+      config_.trainer.model_file.empty() ? config_.trainer.model : config_.trainer.model_file.string();
   json["data"] = config_.data.name;
   json["clients_count"] = config_.clients.count;
   json["version"] = version.version;
@@ -239,7 +243,8 @@ Result<RunView::Json> RunView::clients() {
   const auto elapsed_s = status_ ? status_->elapsed_s : 0;
   auto ok = database_.run(
       "SELECT c.client, c.name, c.samples, m.samples_per_s, m.lost, o.strikes, o.quarantined FROM clients c "
-      "LEFT JOIN measures m ON m.client = c.client LEFT JOIN offenders o ON o.name = c.name ORDER BY c.client LIMIT ?",
+      "LEFT JOIN measures m ON m.client = c.client LEFT JOIN offenders o ON o.name = c.name ORDER BY "
+      "c.client LIMIT ?",
       {std::int64_t{kMaxClients}}, [&](const SqlRow& row) {
         const auto client = static_cast<ClientId>(row.count(0));
         const auto place = places.find(client);
@@ -277,7 +282,10 @@ Result<RunView::Json> RunView::events(std::uint64_t after) {
   const auto lock = std::lock_guard(mutex_);
   auto all = Json::array();
   const auto add = [&](const RunEvent& event) {
-    all.push_back({{"id", event.id}, {"time", event.time}, {"kind", event.kind}, {"level", event.level},
+    all.push_back({{"id", event.id},
+                   {"time", event.time},
+                   {"kind", event.kind},
+                   {"level", event.level},
                    {"text", event.text}});
   };
   for (const auto& event : events_)
@@ -285,11 +293,12 @@ Result<RunView::Json> RunView::events(std::uint64_t after) {
   if (live_) return all;
   // Nobody was told anything: what the store knows.
   auto id = std::uint64_t{0};
-  auto ok = database_.run("SELECT struck_at, name, reason FROM offenders WHERE quarantined = 1 ORDER BY struck_at", {},
-                          [&](const SqlRow& row) {
-                            const auto text = row.text(1) + " is quarantined: " + row.text(2);
-                            if (++id > after) add({id, row.text(0), "quarantine", "warning", text});
-                          });
+  auto ok =
+      database_.run("SELECT struck_at, name, reason FROM offenders WHERE quarantined = 1 ORDER BY struck_at",
+                    {}, [&](const SqlRow& row) {
+                      const auto text = row.text(1) + " is quarantined: " + row.text(2);
+                      if (++id > after) add({id, row.text(0), "quarantine", "warning", text});
+                    });
   if (!ok) return tl::unexpected(ok.error());
   return all;
 }

@@ -1,5 +1,5 @@
-// A run as its dashboard shows it: what its folder holds, and, where this process works on it, how it goes. The JSON of
-// every request of docs/dashboard.md is made here.
+// A run as its dashboard shows it: what its folder holds, and, where this process works on it, how it goes.
+// The JSON of every request of docs/dashboard.md is made here.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,8 @@ class RunView {
   /// Staleness 0 to 30, and 31 and more.
   static constexpr std::size_t kStalenessBins = 32;
 
-  /// Fails with `bad_config` when the folder holds no run, or as SQLite does. `live`: this process works on it.
+  /// Fails with `bad_config` when the folder holds no run, or as SQLite does. `live`: this process works on
+  /// it.
   static Result<std::shared_ptr<RunView>> open(const std::filesystem::path& folder, bool live);
 
   // What a process that works on the run tells of it.

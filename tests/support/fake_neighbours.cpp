@@ -43,6 +43,7 @@ scheduler_actor::behavior_type fake_scheduler(scheduler_actor::pointer self,
         log->dismissed.emplace_back(client, reason);
       },
       [log](fetch_atom, ClientId client, TaskId task) { log->fetched.emplace_back(client, task); },
+      [](status_atom, std::uint64_t) { return std::make_shared<const Whereabouts>(); },
       [log](want_atom, std::uint64_t updates) { log->wanted.push_back(updates); },
       [log](settle_atom, ClientId client, TaskId task) { log->settled.emplace_back(client, task); },
       [log](settle_atom, ClientId client, TaskId task, const TaskAnswer&) {

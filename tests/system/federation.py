@@ -25,7 +25,9 @@ class Node:
     """One running fl_actor_node; its log and output are read as they come."""
 
     def __init__(self, *arguments, settings=(), cwd=None, prefix=()):
-        command = [*prefix, str(NODE), *map(str, arguments), "--no-progress"]
+        command = [*prefix, str(NODE), *map(str, arguments)]
+        if "--role" in arguments:
+            command.append("--no-progress")
         for setting in settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(

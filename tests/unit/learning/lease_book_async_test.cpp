@@ -299,3 +299,27 @@ TEST_CASE("the roster says who is where and who is waited for") {
   CHECK(roster.waited_for == "client 1");
   CHECK(roster.waited_s == doctest::Approx(5));
 }
+
+TEST_CASE("the book knows where everybody is") {
+  using State = ClientWhereabouts::State;
+  auto book = BookOnClock(four_clients());
+  book.begin();
+  CHECK(book.book.whereabouts(10, book.now).empty());
+  for (const auto client : {0u, 1u, 3u}) book.join(client);
+  const auto task = book.task(1);
+  (void)book.task(3);
+  book.pass(2);
+  book.leave(3);
+  const auto all = book.book.whereabouts(10, book.now);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].state == State::waiting);
+  CHECK(all[0].task == 0);
+  CHECK(all[1].client == 1);
+  CHECK(all[1].state == State::training);
+  CHECK(all[1].task == task.id);
+  CHECK(all[1].since_s == 2);
+  CHECK(all[2].client == 3);
+  CHECK(all[2].state == State::lost);
+  CHECK(all[2].task != 0);  // its lease is kept for a while
+  CHECK(book.book.whereabouts(2, book.now).size() == 2);
+}

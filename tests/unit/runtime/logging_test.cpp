@@ -90,3 +90,22 @@ TEST_CASE("an unknown level is refused with the levels there are") {
   CHECK(result.error().code == fl::ec::bad_config);
   CHECK(result.error().text == "log level \"loud\" is none of trace, debug, info, warn, error, off");
 }
+
+TEST_CASE("a listener hears what is news, whatever is written") {
+  auto collected = Collected();
+  REQUIRE(fl::set_up_logging({.level = "error"}));
+  auto heard = std::vector<std::string>();
+  {
+    const auto listener = fl::LogListener([&](auto, std::string_view level, std::string_view message) {
+      heard.push_back(std::string(level) + " " + std::string(message));
+    });
+    spdlog::debug("a task");
+    spdlog::info("a client joined");
+    spdlog::warn("an actor crashed");
+    spdlog::error("no room");
+  }
+  spdlog::info("nobody listens");
+  CHECK(heard == std::vector<std::string>{"info a client joined", "warn an actor crashed", "error no room"});
+  REQUIRE(collected.lines.size() == 1);
+  CHECK(collected.lines[0].find("no room") != std::string::npos);
+}
