@@ -1,10 +1,16 @@
 #include "learning/quality.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
 namespace fl {
+
+bool is_quality_metric(std::string_view name) {
+  constexpr auto kNames = std::array<std::string_view, 6>{"auprc", "auroc", "f1", "mae", "r2", "rmse"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
 
 void LabelQuality::add(std::span<const std::int64_t> labels, std::span<const std::int64_t> said,
                        std::span<const float> scores) {
@@ -36,6 +42,8 @@ QualityMetrics LabelQuality::metrics() const {
   }
   if (occurring > 0) metrics["f1"] = f1 / occurring;
 
+  // A model that has diverged ranks nothing.
+  if (std::ranges::any_of(scored_, [](const auto& one) { return std::isnan(one.score); })) return metrics;
   auto ranked = scored_;
   std::ranges::sort(ranked, std::ranges::greater(), &Scored::score);
   const auto positives = static_cast<double>(std::ranges::count_if(ranked, &Scored::positive));

@@ -5,12 +5,16 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fl {
 
 /// By name; only finite values.
 using QualityMetrics = std::map<std::string, double>;
+
+/// Whether there is a metric of this name.
+bool is_quality_metric(std::string_view name);
 
 /// Of predicted labels.
 ///
@@ -20,7 +24,7 @@ using QualityMetrics = std::map<std::string, double>;
 ///          (Mann-Whitney)
 ///   auprc  two classes: average precision, Σ (recall_i − recall_{i−1}) · precision_i over falling scores
 ///
-/// The last two need samples of both classes.
+/// The last two need samples of both classes, and scores that are numbers.
 class LabelQuality {
  public:
   explicit LabelQuality(std::size_t classes) : classes_(classes), counts_(classes * classes) {}

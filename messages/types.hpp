@@ -135,13 +135,9 @@ struct Evaluation {
   /// In [0, 1]: the share of labels that are right; of numbers, the share of their variance that is explained
   /// (R², 0 where it is negative).
   double accuracy = 0;
-  /// By name: "f1" and "auroc" (means over the classes) of labels; "mae", "rmse", "r2" of numbers.
+  /// By name: see learning/quality.hpp.
   std::map<std::string, double> metrics = {};
 };
-
-/// Most that an evaluation may have, and the longest name: more is a bad claim.
-inline constexpr std::size_t kMaxMetrics = 16;
-inline constexpr std::size_t kMaxMetricName_bytes = 32;
 
 /// What an update says of itself, apart from its numbers.
 struct UpdateInfo {

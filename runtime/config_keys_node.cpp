@@ -168,6 +168,7 @@ std::vector<ConfigKey> dashboard_keys() {
       key("dashboard.port", FL_CONFIG_MEMBER(dashboard.port))
           .says("TCP port; 0: any free one, which the log names."),
       key("dashboard.token", FL_CONFIG_MEMBER(dashboard.token))
+          .is_secret()
           .says("Secret that who looks has to know: http://HOST:PORT/?token=TOKEN, or Authorization: Bearer "
                 "TOKEN. "
                 "Empty: only this machine may look."),

@@ -71,6 +71,10 @@ std::string to_toml(const Config& config) {
       section = key.section();
       text += "\n[" + section + "]\n";
     }
+    if (key.secret && key.get(config) != key.get(Config())) {
+      text += "# " + key.last_name() + " is not kept here: give it again with --set " + key.name + "=…\n";
+      continue;
+    }
     const auto line = key.last_name() + " = " + to_toml(key.get(config));
     // Commented out, the value goes on following the keys that decide it when this file is read again.
     text += is_given(key, config) ? line + "\n" : "# " + line + "  (the default: " + key.default_note + ")\n";

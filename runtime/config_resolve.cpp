@@ -4,6 +4,7 @@
 #include "actors/chaos.hpp"
 #include "learning/compression/residual.hpp"
 #include "runtime/config_values.hpp"
+#include "runtime/network.hpp"
 
 namespace fl {
 
@@ -232,17 +233,13 @@ Result<void> check_codecs(const Config& config, const Origins& origins) {
   return {};
 }
 
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address == "localhost";
-}
-
 Result<void> check_node(const Config& config, const Origins& origins) {
   const auto& net = config.net;
   if (net.tls_certificate.empty() != net.tls_key.empty() || net.tls_key.empty() != net.tls_ca.empty())
     return origins.refuse(
         {"net.tls.certificate", "net.tls.key", "net.tls.ca"},
         "net.tls.certificate, net.tls.key and net.tls.ca go together: give all three or none");
-  if (!is_loopback(net.bind) && !net.tls() && !net.allow_plaintext)
+  if (!is_loopback_name(net.bind) && !net.tls() && !net.allow_plaintext)
     return origins.refuse(
         {"net.bind", "net.allow_plaintext"},
         "net.bind = \"" + net.bind +
@@ -250,7 +247,7 @@ Result<void> check_node(const Config& config, const Origins& origins) {
             "keys init DIR` and use --config DIR/aggregator.toml, or set net.allow_plaintext = true "
             "if you trust the network");
   const auto& dashboard = config.dashboard;
-  if (dashboard.enabled && !is_loopback(dashboard.bind) && dashboard.token.empty())
+  if (dashboard.enabled && !is_loopback_name(dashboard.bind) && dashboard.token.empty())
     return origins.refuse(
         {"dashboard.bind", "dashboard.enabled"},
         "dashboard.bind = \"" + dashboard.bind +

@@ -104,6 +104,11 @@ ConfigKey&& ConfigKey::is_path() && {
   return std::move(*this);
 }
 
+ConfigKey&& ConfigKey::is_secret() && {
+  secret = true;
+  return std::move(*this);
+}
+
 // -- The table ------------------------------------------------------------------------------------
 
 const std::vector<ConfigKey>& config_keys() {

@@ -66,6 +66,7 @@ struct ConfigKey {
   std::string word;                  ///< a number may also be this word; empty: it may not
   std::vector<std::string> later;    ///< choices that this version refuses
   bool only_default = false;         ///< this version refuses any other value
+  bool secret = false;               ///< is not written to config.toml, and not shown
   bool path = false;         ///< of a file or folder; a relative one begins where the value was written
   bool identity = false;     ///< part of what makes two runs the same
   std::string default_note;  ///< what the default follows from, if it is not a constant
@@ -83,6 +84,7 @@ struct ConfigKey {
   ConfigKey&& default_only() &&;
   ConfigKey&& makes_the_run() &&;
   ConfigKey&& is_path() &&;
+  ConfigKey&& is_secret() &&;
 
   /// The part before the last dot.
   std::string section() const { return name.substr(0, name.rfind('.')); }

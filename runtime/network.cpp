@@ -92,4 +92,12 @@ Result<void> check_listen(const std::string& address, std::uint16_t port) {
   return fail(ec::bad_config, "cannot listen at " + where + ": " + std::strerror(why));
 }
 
+bool is_loopback_name(const std::string& text) {
+  if (text == "localhost") return true;
+  auto four = in_addr();
+  if (::inet_pton(AF_INET, text.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
+  auto six = in6_addr();
+  return ::inet_pton(AF_INET6, text.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
 }  // namespace fl

@@ -18,6 +18,10 @@ struct ResolvedHost {
 /// Fails with `bad_config` for a name that cannot be resolved.
 Result<ResolvedHost> resolve(const std::string& host);
 
+/// Whether a text is this machine's own address or name: "127.0.0.1" (and all of 127/8), "::1", "localhost".
+/// A name that only looks like one is not.
+bool is_loopback_name(const std::string& text);
+
 /// Plain text is for loopback only, unless net.allow_plaintext says otherwise; then a warning is logged.
 /// Fails with `bad_config`.
 Result<void> check_plaintext(const std::string& host, const NetOptions& net);

@@ -50,12 +50,10 @@ Result<RunHistory> read_history(const std::filesystem::path& folder) {
   });
   if (!ok) return tl::unexpected(ok.error());
   // Older runs do not know how long a task took beside training.
-  auto has_total = false;
-  ok = database->run("SELECT 1 FROM pragma_table_info('updates') WHERE name = 'total_s'", {},
-                     [&](const SqlRow&) { has_total = true; });
-  if (!ok) return tl::unexpected(ok.error());
+  const auto has_total = has_column(*database, "updates", "total_s");
+  if (!has_total) return tl::unexpected(has_total.error());
   ok = database->run(std::string("SELECT client, time_s, ") +
-                         (has_total ? "coalesce(total_s, train_seconds)" : "train_seconds") +
+                         (*has_total ? "coalesce(total_s, train_seconds)" : "train_seconds") +
                          ", staleness, decision FROM updates ORDER BY sequence",
                      {}, [&](const SqlRow& row) {
                        const auto to = row.number(1);

@@ -120,8 +120,12 @@ constexpr const char* kMeasuresStep = R"(
     last_version INTEGER NOT NULL
   ) STRICT;
   ALTER TABLE updates ADD COLUMN total_s REAL;  -- from the lease to the update
+)";
+
+/// How else a version was measured.
+constexpr const char* kQualityStep = R"(
   ALTER TABLE versions ADD COLUMN eval_metrics TEXT;  -- JSON: name to value
-  DROP INDEX updates_by_number;                 -- an entry for each update, most of which have no number
+  DROP INDEX updates_by_number;      -- an entry for each update, most of which have no number
   CREATE UNIQUE INDEX updates_by_number ON updates (number) WHERE number IS NOT NULL;
 )";
 
@@ -179,7 +183,9 @@ Result<void> prepare_run_tables(SqliteDatabase& database, const std::filesystem:
       if (auto ok = database.script(kLedgerStep); !ok) return ok;
     if (found < 3)
       if (auto ok = database.script(kConductStep); !ok) return ok;
-    if (auto ok = database.script(kMeasuresStep); !ok) return ok;
+    if (found < 4)
+      if (auto ok = database.script(kMeasuresStep); !ok) return ok;
+    if (auto ok = database.script(kQualityStep); !ok) return ok;
     return database.script("PRAGMA user_version = " + std::to_string(kRunSchemaVersion));
   });
 }
@@ -210,9 +216,23 @@ VersionRecord version_of_row(const SqlRow& row) {
   return version;
 }
 
+Result<bool> has_column(SqliteDatabase& database, const std::string& table, const std::string& column) {
+  auto found = false;
+  auto ok = database.run("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", {table, column},
+                         [&](const SqlRow&) { found = true; });
+  if (!ok) return tl::unexpected(ok.error());
+  return found;
+}
+
 Result<void> for_each_version(SqliteDatabase& database, const std::string& rest,
-                              const std::function<void(const VersionRecord&)>& take) {
-  return database.run("SELECT " + std::string(kVersionColumns) + " FROM versions " + rest, {},
+                              const std::function<void(const VersionRecord&)>& take,
+                              std::initializer_list<SqlValue> values) {
+  auto columns = std::string(kVersionColumns);
+  const auto measured = has_column(database, "versions", "eval_metrics");
+  if (!measured) return tl::unexpected(measured.error());
+  if (!*measured)
+    columns.replace(columns.find("eval_metrics"), std::string_view("eval_metrics").size(), "NULL");
+  return database.run("SELECT " + columns + " FROM versions " + rest, values,
                       [&](const SqlRow& row) { take(version_of_row(row)); });
 }
 

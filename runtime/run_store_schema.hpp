@@ -8,7 +8,7 @@
 namespace fl {
 
 /// Raised whenever tables change; a program refuses databases of a newer one.
-inline constexpr std::int64_t kRunSchemaVersion = 4;
+inline constexpr std::int64_t kRunSchemaVersion = 5;
 
 /// In the run's folder.
 inline constexpr auto kRunDatabaseName = "run.db";
@@ -28,9 +28,15 @@ VersionRecord version_of_row(const SqlRow& row);
 /// Metrics as a column holds them: JSON, or nothing where there are none.
 SqlValue metrics_text(const std::map<std::string, double>& metrics);
 
-/// Calls `take` with each version that `SELECT … FROM versions <rest>` gives.
+/// Whether a table, which need not be there, has this column: of a run of an older program, which is only
+/// read.
+Result<bool> has_column(SqliteDatabase& database, const std::string& table, const std::string& column);
+
+/// Calls `take` with each version that `SELECT … FROM versions <rest>` gives, `values` for its question
+/// marks. Also of a run of an older program.
 Result<void> for_each_version(SqliteDatabase& database, const std::string& rest,
-                              const std::function<void(const VersionRecord&)>& take);
+                              const std::function<void(const VersionRecord&)>& take,
+                              std::initializer_list<SqlValue> values = {});
 
 /// The same, all at once.
 Result<std::vector<VersionRecord>> select_versions(SqliteDatabase& database, const std::string& rest);

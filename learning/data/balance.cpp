@@ -10,11 +10,14 @@ namespace fl {
 
 namespace {
 
+constexpr double kMostSamples = 1e15;
+
 /// So many samples every label that occurs is to have.
 std::uint64_t least_of_a_label(const BalanceSettings& settings, std::span<const std::uint64_t> histogram) {
   if (!settings.adds_samples() || histogram.empty()) return 0;
-  return static_cast<std::uint64_t>(
-      std::ceil(settings.ratio * static_cast<double>(std::ranges::max(histogram))));
+  // Peers may claim anything: what would not fit is no number of samples.
+  const auto least = std::ceil(settings.ratio * static_cast<double>(std::ranges::max(histogram)));
+  return static_cast<std::uint64_t>(std::min(least, kMostSamples));
 }
 
 }  // namespace

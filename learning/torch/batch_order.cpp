@@ -7,8 +7,12 @@
 namespace fl {
 
 BatchOrder::BatchOrder(std::vector<std::uint32_t> rows, std::size_t batch_size, std::uint64_t stream_seed,
-                       std::span<const std::uint32_t> repeats)
-    : rows_(std::move(rows)), originals_(rows_.size()), batch_size_(batch_size), random_(stream_seed) {
+                       std::span<const std::uint32_t> repeats, bool pairs)
+    : rows_(std::move(rows)),
+      originals_(rows_.size()),
+      batch_size_(batch_size),
+      pairs_(pairs),
+      random_(stream_seed) {
   if (!repeats.empty()) dealt_.resize(std::ranges::max(rows_) + std::size_t{1});
   rows_.insert(rows_.end(), repeats.begin(), repeats.end());
   order_.resize(rows_.size());
@@ -22,7 +26,8 @@ BatchOrder::Dealt BatchOrder::next() {
     first_epoch_ = false;
     shuffle();
   }
-  const auto end = std::min(position_ + batch_size_, order_.size());
+  auto end = std::min(position_ + batch_size_, order_.size());
+  if (end + 1 == order_.size() && leaves_one_out(order_.size())) ++end;
   batch_rows_.clear();
   batch_repeats_.clear();
   for (; position_ < end; ++position_) {

@@ -38,7 +38,11 @@ bool TorchEvaluationJob::run_slice(Clock::time_point until) {
   limit_threads(threads_);
   if (!pass_) {
     const auto& network = pool_->network();
-    pass_ = network.bind(views_of(tensor_over(model_->values()).to(pool_->device()), *network.layout()));
+    auto values = tensor_over(model_->values()).to(pool_->device());
+    // Others read the model too, and a module may change its buffers even now.
+    const auto has_buffers = [](const auto& entry) { return entry.kind == EntryKind::buffer; };
+    if (std::ranges::any_of(network.layout()->entries(), has_buffers)) values = values.clone();
+    pass_ = network.bind(views_of(values, *network.layout()));
   }
   while (done_ < data_->size()) {
     step();
@@ -50,7 +54,7 @@ bool TorchEvaluationJob::run_slice(Clock::time_point until) {
 void TorchEvaluationJob::step() {
   const auto count = std::min(kEvaluationBatch, data_->size() - done_);
   batch_.gather(*data_->dataset, std::span(data_->rows).subspan(done_, count));
-  const auto outputs = pass_->forward(batch_.features(), {});
+  const auto outputs = pass_->forward(batch_.features(), {}).to(at::kFloat);
   loss_sum_ += loss_of_each(loss_, outputs, batch_.targets()).sum(at::kDouble).item<double>();
   if (is_classification(loss_)) {
     const auto labels = batch_.targets().cpu();

@@ -51,6 +51,9 @@ class Network {
   /// gradients are taken for.
   virtual std::unique_ptr<BoundNetwork> bind(std::vector<at::Tensor> tensors) const = 0;
 
+  /// Whether batches of one sample are to be avoided: batch norm has nothing to normalise there.
+  virtual bool wants_pairs() const { return false; }
+
   /// Writes the model so that `torch.jit.load` runs it, in evaluation mode. Throws c10::Error where that
   /// fails.
   virtual void save(const Parameters& model, const std::filesystem::path& file) const = 0;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -49,24 +50,89 @@ void replace(const Module& module, const std::string& path, const at::Tensor& te
   owner.setattr(rest, tensor);
 }
 
-/// Whether a forward pass draws random numbers: dropout and the like.
-bool draws_random(const Module& module) {
-  static const auto kDrawing =
-      std::set<std::string>{"dropout",   "alpha_dropout", "feature_dropout", "bernoulli", "rand",  "randn",
-                            "rand_like", "randn_like",    "multinomial",     "normal",    "rrelu", "uniform",
-                            "lstm",      "gru",           "rnn_tanh",        "rnn_relu"};
+/// Puts tensors in the place of others, by where their numbers are, in all lists of the module: an RNN
+/// computes with such a list of its weights.
+void replace_in_lists(const Module& module, const std::map<const void*, at::Tensor>& by_place) {
+  for (const auto& part : module.modules()) {
+    const auto object = part._ivalue();
+    for (std::size_t slot = 0; slot < object->slots().size(); ++slot) {
+      const auto& value = object->getSlot(slot);
+      if (!value.isTensorList()) continue;
+      auto list = value.toTensorList();
+      for (std::size_t i = 0; i < list.size(); ++i) {
+        const auto found = by_place.find(list.get(i).data_ptr());
+        if (found != by_place.end()) list.set(i, found->second);
+      }
+    }
+  }
+}
+
+/// Calls `visit` for every node of the forward pass, those of functions that it calls included.
+template <class Visit>
+void for_each_node(const Module& module, Visit visit) {
   auto graph = module.get_method("forward").graph()->copy();
   torch::jit::Inline(*graph);
-  const auto in_block = [](const auto& self, const torch::jit::Block* block) -> bool {
-    return std::ranges::any_of(block->nodes(), [&](const torch::jit::Node* node) {
-      auto name = std::string(node->kind().toUnqualString());
-      while (name.ends_with('_')) name.pop_back();
-      if (kDrawing.contains(name)) return true;
-      return std::ranges::any_of(node->blocks(),
-                                 [&](const torch::jit::Block* inner) { return self(self, inner); });
-    });
+  const auto in_block = [&visit](const auto& self, const torch::jit::Block* block) -> void {
+    for (const auto* node : block->nodes()) {
+      visit(*node);
+      for (const auto* inner : node->blocks()) self(self, inner);
+      if (node->hasAttribute(torch::jit::attr::Subgraph))
+        self(self, node->g(torch::jit::attr::Subgraph)->block());
+    }
   };
-  return in_block(in_block, graph->block());
+  in_block(in_block, graph->block());
+}
+
+/// Whether a forward pass draws random numbers: dropout and the like.
+bool draws_random(const Module& module) {
+  static const auto kDrawing = std::set<std::string>{"dropout",
+                                                     "alpha_dropout",
+                                                     "feature_dropout",
+                                                     "feature_alpha_dropout",
+                                                     "native_dropout",
+                                                     "_scaled_dot_product_attention",
+                                                     "scaled_dot_product_attention",
+                                                     "bernoulli",
+                                                     "rand",
+                                                     "randn",
+                                                     "rand_like",
+                                                     "randn_like",
+                                                     "randint",
+                                                     "randint_like",
+                                                     "randperm",
+                                                     "multinomial",
+                                                     "normal",
+                                                     "log_normal",
+                                                     "exponential",
+                                                     "poisson",
+                                                     "geometric",
+                                                     "cauchy",
+                                                     "rrelu",
+                                                     "rrelu_with_noise",
+                                                     "uniform",
+                                                     "lstm",
+                                                     "gru",
+                                                     "rnn_tanh",
+                                                     "rnn_relu"};
+  auto draws = false;
+  for_each_node(module, [&](const torch::jit::Node& node) {
+    auto name = std::string(node.kind().toUnqualString());
+    while (name.ends_with('_')) name.pop_back();
+    draws = draws || kDrawing.contains(name);
+  });
+  return draws;
+}
+
+/// What the forward pass assigns (self.x = …) and would carry from one client to the next. Batch norm may
+/// count.
+std::optional<std::string> assigned_attribute(const Module& module) {
+  auto assigned = std::optional<std::string>();
+  for_each_node(module, [&](const torch::jit::Node& node) {
+    if (node.kind() != torch::jit::prim::SetAttr) return;
+    const auto& name = node.s(torch::jit::attr::name);
+    if (name != "num_batches_tracked") assigned = name;
+  });
+  return assigned;
 }
 
 /// torch's dropout draws from one generator of the process: whoever sets its seed is to be alone until it has
@@ -78,7 +144,8 @@ std::mutex& generator_mutex() {
 
 class BoundScript final : public BoundNetwork {
  public:
-  BoundScript(Module module, std::vector<std::pair<at::Tensor, at::Tensor>> own, bool draws)
+  /// `own`: paths of buffers outside the layout, and how they begin.
+  BoundScript(Module module, std::vector<std::pair<std::string, at::Tensor>> own, bool draws)
       : module_(std::move(module)), own_(std::move(own)), draws_(draws) {
     module_.eval();
   }
@@ -87,20 +154,19 @@ class BoundScript final : public BoundNetwork {
     // The optimising executor would compute otherwise once it knows the shapes: not the same bits twice.
     const auto plain = torch::jit::GraphOptimizerEnabledGuard(false);
     if (std::exchange(training_, mode.training) != mode.training) module_.train(mode.training);
-    if (!mode.training || !draws_) return module_.forward({x}).toTensor();
+    if (!draws_) return module_.forward({x}).toTensor();
     const auto lock = std::scoped_lock(generator_mutex());
     torch::manual_seed(mode.seed);
     return module_.forward({x}).toTensor();
   }
 
   void begin() override {
-    const auto no_grad = at::NoGradGuard();
-    for (const auto& [mine, first] : own_) mine.copy_(first);
+    for (const auto& [path, first] : own_) replace(module_, path, first.clone());
   }
 
  private:
   Module module_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> own_;  ///< buffers outside the layout, and how they begin
+  std::vector<std::pair<std::string, at::Tensor>> own_;
   bool draws_;
   bool training_ = false;
 };
@@ -132,13 +198,20 @@ class ScriptNetwork final : public Network {
     auto copy = module_.deepcopy();
     const auto device = tensors.empty() ? at::Device(at::kCPU) : tensors.front().device();
     copy.to(device);
+    auto values = values_by_path(copy);
+    auto own = std::vector<std::pair<std::string, at::Tensor>>();
+    for (const auto& path : own_) own.emplace_back(path, values.at(path).clone());
+    auto by_place = std::map<const void*, at::Tensor>();
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      if (const auto& old = values.at(places_[i].front()); old.numel() > 0)
+        by_place[old.data_ptr()] = tensors[i];
+    replace_in_lists(copy, by_place);
     for (std::size_t i = 0; i < tensors.size(); ++i)
       for (const auto& path : places_[i]) replace(copy, path, tensors[i]);
-    const auto values = values_by_path(copy);
-    auto own = std::vector<std::pair<at::Tensor, at::Tensor>>();
-    for (const auto& path : own_) own.emplace_back(values.at(path), values.at(path).clone());
     return std::make_unique<BoundScript>(std::move(copy), std::move(own), draws_);
   }
+
+  bool wants_pairs() const override { return true; }
 
   void save(const Parameters& model, const std::filesystem::path& file) const override {
     auto copy = module_.deepcopy();
@@ -166,15 +239,21 @@ class ScriptNetwork final : public Network {
 };
 
 /// What a model has to answer to two samples.
-Result<void> check_outputs(Network& network, const TrainerOptions& options, const std::string& file) {
+Result<void> check_outputs(const Network& network, const TrainerOptions& options, const std::string& file) {
   const auto no_grad = at::NoGradGuard();
   const auto initial = network.initial_parameters(0);
-  auto shape = std::vector<std::int64_t>{2};
-  shape.insert(shape.end(), options.sample_shape.begin(), options.sample_shape.end());
-  const auto bound = network.bind(views_of(tensor_over(initial.values()).clone(), *network.layout()));
-  auto outputs = at::Tensor();
+  const auto outputs_for = [&](std::int64_t samples, bool training) {
+    auto shape = std::vector<std::int64_t>{samples};
+    shape.insert(shape.end(), options.sample_shape.begin(), options.sample_shape.end());
+    const auto bound = network.bind(views_of(tensor_over(initial.values()).clone(), *network.layout()));
+    return bound->forward(at::zeros(shape, at::kFloat), {training, 0}).sizes().vec();
+  };
+  auto found = std::vector<std::int64_t>();
+  auto one = std::vector<std::int64_t>();
   try {
-    outputs = bound->forward(at::zeros(shape, at::kFloat), {});
+    found = outputs_for(2, true);
+    one = outputs_for(1, false);
+    found = outputs_for(2, false);
   } catch (const std::exception& error) {
     const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
     return fail(ec::bad_config, file + ": the model cannot take samples of shape " +
@@ -182,9 +261,15 @@ Result<void> check_outputs(Network& network, const TrainerOptions& options, cons
                                     (torch_error ? torch_error->what_without_backtrace() : error.what()));
   }
   const auto wanted = network.outputs();
-  const auto found = outputs.sizes().vec();
-  const auto flat = wanted == 1 && found == std::vector<std::int64_t>{2};
-  if (flat || found == std::vector<std::int64_t>{2, wanted}) return {};
+  const auto fits = [wanted](const std::vector<std::int64_t>& shape, std::int64_t samples) {
+    using Shape = std::vector<std::int64_t>;
+    return shape == Shape{samples, wanted} || (wanted == 1 && shape == Shape{samples});
+  };
+  if (fits(found, 2) && fits(one, 1)) return {};
+  if (fits(found, 2))
+    return fail(ec::bad_config, file + ": the model answers 1 sample with outputs of shape " +
+                                    shape_text(one) +
+                                    ": its batch dimension is lost (squeeze without a dimension?)");
   const auto what = options.loss == LossName::cross_entropy
                         ? std::to_string(wanted) + " classes [N, " + std::to_string(wanted) + "]"
                         : "train.loss = \"" + to_string(options.loss) + "\" [N, 1]";
@@ -213,10 +298,17 @@ Result<NetworkPtr> load_network(const TrainerOptions& options) {
                     (torch_error ? torch_error->what_without_backtrace() : error.what()));
   }
   if (!module.find_method("forward")) return fail(ec::bad_config, file + ": the module has no forward(x)");
+  if (const auto name = assigned_attribute(module))
+    return fail(ec::bad_config,
+                file + ": forward assigns self." + *name +
+                    ", which would pass from one client to the next; register it as a buffer and change "
+                    "it in place, or do without");
   auto layout = std::make_shared<Layout>();
   auto places = ScriptNetwork::Places();
   auto own = std::vector<std::string>();
-  auto seen = std::map<const void*, std::size_t>();
+  auto kept = std::vector<at::Tensor>();                // of the entries, in memory of their own
+  auto by_place = std::map<const void*, at::Tensor>();  // the same by where they were
+  auto entries = std::vector<at::Tensor>();             // as they were
   for (const auto& slot : slots_of(module)) {
     if (!slot.is_parameter && !slot.value.is_floating_point()) {
       own.push_back(slot.path);
@@ -226,16 +318,30 @@ Result<NetworkPtr> load_network(const TrainerOptions& options) {
       return fail(ec::bad_config, file + ": \"" + slot.path + "\" is of type " +
                                       toString(slot.value.scalar_type()) +
                                       "; models are trained in float32: save it after module.float()");
-    const auto known = slot.value.numel() > 0 ? seen.find(slot.value.data_ptr()) : seen.end();
-    if (known != seen.end()) {  // tied weights
-      places[known->second].push_back(slot.path);
+    const auto same = std::ranges::find_if(entries, [&](const at::Tensor& other) {
+      return slot.value.numel() > 0 && other.data_ptr() == slot.value.data_ptr() &&
+             other.sizes() == slot.value.sizes() && other.strides() == slot.value.strides();
+    });
+    if (same != entries.end()) {  // tied weights
+      places[static_cast<std::size_t>(same - entries.begin())].push_back(slot.path);
       continue;
     }
-    seen.emplace(slot.value.data_ptr(), places.size());
+    if (slot.value.numel() > 0 && by_place.contains(slot.value.data_ptr()))
+      return fail(ec::bad_config,
+                  file + ": \"" + slot.path +
+                      "\" is another view of a tensor that the module has under another name; tie "
+                      "weights by one name for both, or clone it");
     const auto trained = slot.is_parameter && slot.value.requires_grad();
     layout->add(slot.path, slot.value.sizes().vec(), trained ? EntryKind::trainable : EntryKind::buffer);
     places.push_back({slot.path});
+    entries.push_back(slot.value);
+    kept.push_back(slot.value.detach().clone(at::MemoryFormat::Contiguous).set_requires_grad(trained));
+    if (slot.value.numel() > 0) by_place[slot.value.data_ptr()] = kept.back();
   }
+  // Slices of one memory would become one tensor when the module is copied.
+  replace_in_lists(module, by_place);
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    for (const auto& path : places[i]) replace(module, path, kept[i]);
   if (std::ranges::none_of(layout->entries(),
                            [](const auto& entry) { return entry.kind == EntryKind::trainable; }))
     return fail(ec::bad_config, file + ": the module has no parameters to train (none with requires_grad)");

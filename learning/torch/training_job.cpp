@@ -19,7 +19,7 @@ TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uin
       base_(std::move(base)),
       data_(std::move(data)),
       order_(data_->rows, settings.batch_size, stream_seed,
-             rare_repeats(settings.balance, *data_, stream_seed)),
+             rare_repeats(settings.balance, *data_, stream_seed), pool_->network().wants_pairs()),
       augmentation_random_(fl::stream_seed(stream_seed, "augment")),
       dropout_seed_(fl::stream_seed(stream_seed, "dropout")),
       steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {

@@ -70,7 +70,8 @@ void Workspace::load(const Parameters& base_values, bool keep_base) {
     const auto& layout = *network_.layout();
     for (const auto& view : views_of(rounded_.defined() ? rounded_ : parameters.flat(), layout)) {
       const auto entry = tensors.size();
-      tensors.push_back(view.detach());
+      // Without the version counter that views share: a module may change a buffer in place.
+      tensors.push_back(view.variable_data());
       if (layout.entries()[entry].kind != EntryKind::trainable) continue;
       trained.push_back(tensors.back().set_requires_grad(true));
       entries.push_back(entry);

@@ -1,6 +1,7 @@
 #include "runtime/dashboard/dashboard.hpp"
 
 #include <httplib.h>
+#include <spdlog/spdlog.h>
 
 #include <charconv>
 #include <chrono>
@@ -9,6 +10,7 @@
 
 #include "runtime/dashboard/pages.hpp"
 #include "runtime/dashboard/prometheus_text.hpp"
+#include "runtime/network.hpp"
 
 namespace fl {
 
@@ -83,7 +85,8 @@ bool asks_for_this_machine(const httplib::Request& request) {
   if (const auto colon = host.rfind(':');
       colon != std::string::npos && host.find(']', colon) == std::string::npos)
     host.resize(colon);
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return is_loopback_name(host);
 }
 
 /// What a stream has told.
@@ -147,6 +150,9 @@ bool Dashboard::is_watched() const {
 
 Result<std::unique_ptr<Dashboard>> Dashboard::start(const DashboardOptions& options,
                                                     std::shared_ptr<RunView> view) {
+  if (!is_loopback_name(options.bind) && options.token.empty())
+    return fail(ec::bad_config, "dashboard.bind = \"" + options.bind +
+                                    "\" would show the run to other machines; it needs dashboard.token");
   auto dashboard = std::unique_ptr<Dashboard>(new Dashboard(std::move(view)));
   auto& server = *dashboard->server_;
   server.new_task_queue = [] { return new httplib::ThreadPool(kMaxStreams + kOtherThreads); };
@@ -184,6 +190,10 @@ void Dashboard::add_routes(const DashboardOptions& options) {
         if (request.method != "GET" && request.method != "HEAD") {
           response.set_header("Allow", "GET, HEAD");
           refuse(response, 405, "the dashboard only answers GET");
+          return Handled::Handled;
+        }
+        if (!request.ranges.empty()) {
+          refuse(response, 416, "the dashboard answers whole pages only");
           return Handled::Handled;
         }
         if (token.empty() && !asks_for_this_machine(request)) {
@@ -260,8 +270,13 @@ void Dashboard::add_routes(const DashboardOptions& options) {
             sink.done();
             return true;
           }
-          const auto text = news(*view_, *told);
-          return text.empty() || sink.write(text.data(), text.size());
+          try {  // nothing above this would catch it
+            const auto text = news(*view_, *told);
+            return text.empty() || sink.write(text.data(), text.size());
+          } catch (const std::exception& error) {
+            spdlog::warn("a page's stream ended: {}", error.what());
+            return false;
+          }
         },
         [this](bool) { --streams_; });
   });

@@ -15,8 +15,8 @@ namespace {
 /// Decisions that are read at a time.
 constexpr int kRowsAtOnce = 100'000;
 
-/// A setting that is nobody's business.
-constexpr std::string_view kSecret = "dashboard.token";
+/// Versions that are looked through for the newest one that was evaluated.
+constexpr Version kLookBack = 1'000;
 
 std::string_view name_of(ClientWhereabouts::State state) {
   switch (state) {
@@ -54,23 +54,28 @@ Result<std::shared_ptr<RunView>> RunView::open(const std::filesystem::path& fold
   if (!config) return tl::unexpected(config.error());
   auto database = SqliteDatabase::open(file, SqliteDatabase::Access::read_only);
   if (!database) return tl::unexpected(database.error());
+  const auto offenders = has_column(*database, "offenders", "name");
+  const auto measures = has_column(*database, "measures", "client");
+  if (!offenders || !measures) return tl::unexpected((offenders ? measures : offenders).error());
   auto view = std::shared_ptr<RunView>(new RunView(folder, std::move(*config), std::move(*database), live));
+  view->knows_offenders_ = *offenders;
+  view->knows_measures_ = *measures;
   if (auto state = view->stored_run(); !state) return tl::unexpected(state.error());
   return view;
 }
 
 void RunView::show(const RunStatus& status) {
-  const auto lock = std::lock_guard(mutex_);
+  const auto lock = std::lock_guard(live_mutex_);
   status_ = status;
 }
 
 void RunView::show(Whereabouts whereabouts) {
-  const auto lock = std::lock_guard(mutex_);
+  const auto lock = std::lock_guard(live_mutex_);
   whereabouts_ = std::move(whereabouts);
 }
 
 void RunView::note(RunEvent event) {
-  const auto lock = std::lock_guard(mutex_);
+  const auto lock = std::lock_guard(live_mutex_);
   event.id = ++last_event_;
   events_.push_back(std::move(event));
   if (events_.size() > kMaxEvents) events_.pop_front();
@@ -131,14 +136,21 @@ Result<RunView::Json> RunView::stored_run() {
                           });
   if (!ok) return tl::unexpected(ok.error());
   if (json.empty()) return fail(ec::bad_config, folder_.string() + " holds no run");
-  ok = database_.run("SELECT count(*) FROM offenders WHERE quarantined = 1", {},
-                     [&](const SqlRow& row) { quarantined = row.count(0); });
-  if (!ok) return tl::unexpected(ok.error());
+  if (knows_offenders_) {
+    ok = database_.run("SELECT count(*) FROM offenders WHERE quarantined = 1", {},
+                       [&](const SqlRow& row) { quarantined = row.count(0); });
+    if (!ok) return tl::unexpected(ok.error());
+  }
   auto last = fl::newest_version(database_);
   if (!last) return tl::unexpected(last.error());
-  auto evaluated = select_versions(database_, "WHERE eval_loss IS NOT NULL ORDER BY version DESC LIMIT 1");
-  if (!evaluated) return tl::unexpected(evaluated.error());
   const auto version = last->value_or(VersionRecord());
+  // Not further back: where nothing is evaluated, that would be the whole table, every second.
+  const auto since = version.version - std::min(version.version, kLookBack);
+  auto evaluated = std::optional<VersionRecord>();
+  ok =
+      for_each_version(database_, "WHERE version > ? AND eval_loss IS NOT NULL ORDER BY version DESC LIMIT 1",
+                       [&](const VersionRecord& record) { evaluated = record; }, {signed_of(since)});
+  if (!ok) return tl::unexpected(ok.error());
   json["not_ready"] = "";
   json["strategy"] = to_string(config_.strategy.name);
   json["model"] =
@@ -152,10 +164,11 @@ Result<RunView::Json> RunView::stored_run() {
   json["updates_rejected"] = rejected_;
   json["updates_per_s"] = nullptr;
   json["staleness_mean"] = version.updates > 0 ? Json(version.staleness_mean) : Json(nullptr);
-  json["accuracy"] = evaluated->empty() ? Json(nullptr) : optional(evaluated->front().eval_accuracy);
-  json["loss"] = evaluated->empty() ? Json(nullptr) : optional(evaluated->front().eval_loss);
-  json["metrics"] = evaluated->empty() ? Json::object() : Json(evaluated->front().eval_metrics);
-  json["best_accuracy"] = optional(best_accuracy_in(database_));
+  json["accuracy"] = evaluated ? optional(evaluated->eval_accuracy) : Json(nullptr);
+  json["loss"] = evaluated ? optional(evaluated->eval_loss) : Json(nullptr);
+  json["metrics"] = evaluated ? Json(evaluated->eval_metrics) : Json::object();
+  // Of a live run the status says it, without a look at every version.
+  json["best_accuracy"] = live_ ? Json(nullptr) : optional(best_accuracy_in(database_));
   json["train_loss"] = version.updates > 0 ? Json(version.train_loss) : Json(nullptr);
   json["clients"] = {{"training", 0}, {"waiting", 0}, {"lost", 0}, {"quarantined", quarantined}};
   json["waited_for"] = "";
@@ -173,8 +186,9 @@ Result<RunView::Json> RunView::run() {
   const auto lock = std::lock_guard(mutex_);
   if (auto ok = catch_up(); !ok) return tl::unexpected(ok.error());
   auto json = stored_run();
-  if (!json || !status_) return json;
-  const auto& status = *status_;
+  const auto newest = RunView::status();
+  if (!json || !newest) return json;
+  const auto& status = *newest;
   auto& now = *json;
   now["state"] = status.state;
   now["not_ready"] = status.not_ready;
@@ -206,7 +220,7 @@ RunView::Json RunView::config() const {
   for (const auto& key : config_keys()) {
     const auto value = key.get(config_);
     const auto is_default = value == key.get(defaults);
-    const auto hidden = key.name == kSecret && !is_default;
+    const auto hidden = key.secret && !is_default;
     all.push_back({{"key", key.name}, {"value", hidden ? "\"…\"" : to_toml(value)}, {"default", is_default}});
   }
   return all;
@@ -217,10 +231,9 @@ RunView::Json RunView::config() const {
 Result<RunView::Json> RunView::versions(Version after) {
   const auto lock = std::lock_guard(mutex_);
   auto all = Json::array();
-  auto ok = for_each_version(database_,
-                             "WHERE complete = 1 AND version > " + std::to_string(after) +
-                                 " ORDER BY version LIMIT " + std::to_string(kMaxVersions),
-                             [&](const VersionRecord& version) { all.push_back(metrics_json(version)); });
+  auto ok = for_each_version(database_, "WHERE complete = 1 AND version > ? ORDER BY version LIMIT ?",
+                             [&](const VersionRecord& version) { all.push_back(metrics_json(version)); },
+                             {signed_of(after), std::int64_t{kMaxVersions}});
   if (!ok) return tl::unexpected(ok.error());
   return all;
 }
@@ -237,18 +250,28 @@ Result<Version> RunView::newest_version() {
 Result<RunView::Json> RunView::clients() {
   const auto lock = std::lock_guard(mutex_);
   if (auto ok = catch_up(); !ok) return tl::unexpected(ok.error());
-  auto places = std::map<ClientId, const ClientWhereabouts*>();
-  for (const auto& one : whereabouts_) places[one.client] = &one;
+  auto places = std::map<ClientId, ClientWhereabouts>();
+  auto elapsed_s = 0.0;
+  {
+    const auto live = std::lock_guard(live_mutex_);
+    for (const auto& one : whereabouts_) places[one.client] = one;
+    if (status_) elapsed_s = status_->elapsed_s;
+  }
   auto all = Json::array();
-  const auto elapsed_s = status_ ? status_->elapsed_s : 0;
+  // A run of an older program has fewer tables.
+  const auto measures =
+      knows_measures_ ? std::pair("m.samples_per_s, m.lost", "LEFT JOIN measures m ON m.client = c.client ")
+                      : std::pair("NULL, 0", "");
+  const auto offenders =
+      knows_offenders_ ? std::pair("o.strikes, o.quarantined", "LEFT JOIN offenders o ON o.name = c.name ")
+                       : std::pair("0, 0", "");
   auto ok = database_.run(
-      "SELECT c.client, c.name, c.samples, m.samples_per_s, m.lost, o.strikes, o.quarantined FROM clients c "
-      "LEFT JOIN measures m ON m.client = c.client LEFT JOIN offenders o ON o.name = c.name ORDER BY "
-      "c.client LIMIT ?",
+      std::string("SELECT c.client, c.name, c.samples, ") + measures.first + ", " + offenders.first +
+          " FROM clients c " + measures.second + offenders.second + "ORDER BY c.client LIMIT ?",
       {std::int64_t{kMaxClients}}, [&](const SqlRow& row) {
         const auto client = static_cast<ClientId>(row.count(0));
         const auto place = places.find(client);
-        const auto here = place == places.end() ? nullptr : place->second;
+        const auto* const here = place == places.end() ? nullptr : &place->second;
         const auto contribution = client < contributions_.size() ? contributions_[client] : Contribution();
         const auto updates = static_cast<double>(contribution.updates);
         auto json = Json();
@@ -288,9 +311,12 @@ Result<RunView::Json> RunView::events(std::uint64_t after) {
                    {"level", event.level},
                    {"text", event.text}});
   };
-  for (const auto& event : events_)
-    if (event.id > after) add(event);
-  if (live_) return all;
+  {
+    const auto live = std::lock_guard(live_mutex_);
+    for (const auto& event : events_)
+      if (event.id > after) add(event);
+  }
+  if (live_ || !knows_offenders_) return all;
   // Nobody was told anything: what the store knows.
   auto id = std::uint64_t{0};
   auto ok =
@@ -303,15 +329,20 @@ Result<RunView::Json> RunView::events(std::uint64_t after) {
   return all;
 }
 
+std::optional<RunStatus> RunView::status() const {
+  const auto lock = std::lock_guard(live_mutex_);
+  return status_;
+}
+
 std::uint64_t RunView::newest_event() {
-  const auto lock = std::lock_guard(mutex_);
+  const auto lock = std::lock_guard(live_mutex_);
   return last_event_;
 }
 
 Result<RunView::Counts> RunView::counts() {
   const auto lock = std::lock_guard(mutex_);
   if (auto ok = catch_up(); !ok) return tl::unexpected(ok.error());
-  return Counts{status_, rejected_, staleness_, staleness_sum_, accepted_};
+  return Counts{status(), rejected_, staleness_, staleness_sum_, accepted_};
 }
 
 }  // namespace fl

@@ -83,11 +83,16 @@ class RunView {
   Result<void> catch_up();
   Result<Json> stored_run();
 
-  std::mutex mutex_;
+  std::optional<RunStatus> status() const;
+
+  std::mutex mutex_;  ///< of the database and what was read of it; taken before the other where both are
   std::filesystem::path folder_;
   Config config_;
   SqliteDatabase database_;
   bool live_;
+  bool knows_offenders_ = true;  ///< the database has the table
+  bool knows_measures_ = true;
+  mutable std::mutex live_mutex_;  ///< of what the process tells, which is not to wait for the disk
   std::optional<RunStatus> status_;
   Whereabouts whereabouts_;
   std::deque<RunEvent> events_;

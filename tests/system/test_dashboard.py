@@ -126,6 +126,8 @@ class Dashboard(FederationTest):
         self.begin()
         self.assertEqual(self.page.ask("/api/run", method="POST")[0], 405)
         self.assertEqual(self.page.ask("/api/run", Host="other.example")[0], 403)
+        self.assertEqual(self.page.ask("/api/run", Host="127.other.example")[0], 403)
+        self.assertEqual(self.page.ask("/chart.js", Range="bytes=0-1,3-4")[0], 416)
         self.assertEqual(self.page.ask("/api/nothing")[0], 404)
         self.assertEqual(self.page.ask("/api/versions?after=x")[0], 400)
         status, headers, _ = self.page.ask("/")
@@ -162,6 +164,9 @@ class Dashboard(FederationTest):
         nothing = self.start("view", self.folder / "nothing", "--dashboard", "0")
         self.assertEqual(nothing.wait(), 2)
         self.assertIn("holds no run", nothing.output)
+        everywhere = self.start("view", out, settings=["dashboard.bind=0.0.0.0", "dashboard.port=0"])
+        self.assertEqual(everywhere.wait(), 2)
+        self.assertIn("dashboard.token", everywhere.output)
 
 
 if __name__ == "__main__":

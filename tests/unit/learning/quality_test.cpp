@@ -60,6 +60,13 @@ TEST_CASE("labels: what cannot be said is not said") {
   quality.add(zeros, zeros, scores);
   CHECK_FALSE(quality.metrics().contains("auroc"));
   CHECK_FALSE(quality.metrics().contains("f1"));
+
+  auto diverged = LabelQuality(2);
+  const auto labels = std::vector<std::int64_t>{0, 1, 1};
+  const auto nan = std::numeric_limits<float>::quiet_NaN();
+  diverged.add(labels, labels, std::vector<float>{0.5f, nan, nan});
+  CHECK_FALSE(diverged.metrics().contains("auroc"));
+  CHECK(diverged.metrics().contains("f1"));
 }
 
 TEST_CASE("numbers: errors and explained variance") {

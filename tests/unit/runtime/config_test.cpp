@@ -280,6 +280,27 @@ TEST_CASE("a value out of range is refused with the range") {
                   {"strategy.name", "fedbuff", "nearest is \"fedavg\""}));
 }
 
+TEST_CASE("secrets are not written where the run is kept") {
+  const auto config = with({{"dashboard.token", "s3cret"}});
+  REQUIRE(config);
+  CHECK(config->dashboard.token == "s3cret");
+  const auto text = fl::to_toml(*config);
+  CHECK(text.find("s3cret") == std::string::npos);
+  CHECK(fl::parse_config(text, "config.toml")->dashboard.token.empty());
+}
+
+TEST_CASE("a page for other machines needs a token, whatever a name looks like") {
+  for (const auto* const bind : {"0.0.0.0", "192.0.2.1", "127.example.org", "::"}) {
+    CAPTURE(bind);
+    CHECK(holds_all(refusal({{"dashboard.enabled", "true"}, {"dashboard.bind", bind}}),
+                    {"dashboard.token", bind}));
+    CHECK(with({{"dashboard.enabled", "true"}, {"dashboard.bind", bind}, {"dashboard.token", "x"}})
+              .has_value());
+  }
+  for (const auto* const bind : {"127.0.0.1", "127.1.2.3", "::1", "localhost"})
+    CHECK(with({{"dashboard.enabled", "true"}, {"dashboard.bind", bind}}).has_value());
+}
+
 TEST_CASE("a key may take a word beside numbers") {
   const auto chosen = with({{"strategy.buffer_size", "auto"}});
   REQUIRE(chosen);

@@ -1,6 +1,11 @@
 #include "runtime/run_store.hpp"
+#include "runtime/config.hpp"
+#include "runtime/dashboard/run_view.hpp"
+#include "runtime/run_history.hpp"
 
 #include <doctest/doctest.h>
+
+#include <fstream>
 
 #include <atomic>
 #include <limits>
@@ -183,13 +188,68 @@ constexpr auto kSchema1 = R"(
   PRAGMA user_version = 1;
 )";
 
+void make_schema_1(const fl::test::TemporaryFolder& folder) {
+  auto database = fl::SqliteDatabase::open(folder / "run.db", fl::SqliteDatabase::Access::create);
+  REQUIRE(database.has_value());
+  REQUIRE(database->script(kSchema1).has_value());
+}
+
+TEST_CASE("a run of an older program can be looked at, before and without any change to it") {
+  const auto folder = fl::test::TemporaryFolder();
+  make_schema_1(folder);
+  const auto stored = fl::read_stored_run(folder.path());
+  INFO((stored ? std::string() : stored.error().text));
+  REQUIRE(stored.has_value());
+  REQUIRE(stored->has_value());
+  CHECK((*stored)->last->totals.updates_accepted == 2);
+
+  std::ofstream(folder / "config.toml") << fl::to_toml(fl::default_config());
+  CHECK(fl::read_history(folder.path())->decisions.size() == 2);
+  const auto view = fl::RunView::open(folder.path(), false);
+  INFO((view ? std::string() : view.error().text));
+  REQUIRE(view.has_value());
+  CHECK((*view)->run().value()["updates_accepted"] == 2);
+  CHECK((*view)->versions(0).value().size() == 1);
+  const auto clients = (*view)->clients().value();
+  REQUIRE(clients.size() == 2);
+  CHECK(clients[1]["name"] == "bob");
+  CHECK(clients[1]["updates"] == 1);
+  CHECK(clients[1]["samples_per_s"].is_null());
+  CHECK((*view)->events(0).value().empty());
+  CHECK((*view)->staleness().value()["counts"][0] == 2);
+}
+
+TEST_CASE("a view follows what is decided, also back") {
+  const auto folder = fl::test::TemporaryFolder();
+  auto store = open(folder);
+  std::ofstream(folder / "config.toml") << fl::to_toml(fl::default_config());
+  const auto view = fl::RunView::open(folder.path(), true).value();
+  const auto accept = [&](std::uint64_t number, fl::Version into) {
+    auto batch = fl::LedgerBatch();
+    batch.accepted.push_back({number, update(number, into, 1.0), 1, nullptr, 0});
+    batch.accepted.back().record.decision = fl::ec::none;
+    REQUIRE(store->commit(batch).has_value());
+  };
+  for (auto number = 1u; number <= 5; ++number) accept(number, number);
+  CHECK(view->counts().value().accepted == 5);
+  REQUIRE(store->roll_back(2).has_value());
+  CHECK(view->counts().value().accepted == 2);
+  accept(6, 3);
+  CHECK(view->counts().value().accepted == 3);
+
+  auto status = fl::RunStatus();
+  status.state = "training";
+  status.version = 7;
+  view->show(status);
+  CHECK(view->run().value()["version"] == 7);
+  for (auto i = 0; i < 600; ++i) view->note({0, "now", "log", "info", "line " + std::to_string(i)});
+  CHECK(view->events(0).value().size() == fl::RunView::kMaxEvents);
+  CHECK(view->events(599).value()[0]["text"] == "line 599");
+}
+
 TEST_CASE("a store of an older program opens, and a ledger is kept from there on") {
   const auto folder = fl::test::TemporaryFolder();
-  {
-    auto database = fl::SqliteDatabase::open(folder / "run.db", fl::SqliteDatabase::Access::create);
-    REQUIRE(database.has_value());
-    REQUIRE(database->script(kSchema1).has_value());
-  }
+  make_schema_1(folder);
   const auto opened = fl::RunStore::open(folder.path(), {{"small", "fedavg_async", 5}, 3, {true, false, 0}});
   INFO((opened ? std::string() : opened.error().text));
   REQUIRE(opened.has_value());

@@ -303,3 +303,117 @@ TEST_CASE("a model without parameters is refused") {
   const auto file = ModelFile(module);
   CHECK(holds(refusal(options_for(file.path, {4}, 4)), "no parameters"));
 }
+
+TEST_CASE("an RNN, which computes with a list of its weights, is trained") {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(9);
+  const auto random = [&](std::vector<std::int64_t> shape) {
+    return trained(at::empty(shape).uniform_(-0.4, 0.4, generator));
+  };
+  auto module = Module("Recurrent");
+  auto weights = c10::List<at::Tensor>();
+  for (const auto& [name, shape] : std::vector<std::pair<std::string, std::vector<std::int64_t>>>{
+           {"weight_ih", {24, 2}}, {"weight_hh", {24, 8}}, {"bias_ih", {24}}, {"bias_hh", {24}}}) {
+    const auto weight = random(shape);
+    module.register_parameter(name, weight, false);
+    weights.push_back(weight);
+  }
+  module.register_attribute("flat_weights", c10::ListType::ofTensors(), weights);
+  module.register_parameter("head", random({3, 8}), false);
+  module.define(R"(
+def forward(self, x):
+    start = torch.zeros([1, x.size(0), 8])
+    out, last = torch.gru(x, start, self.flat_weights, True, 1, 0.0, False, False, True)
+    return torch.linear(out[:, -1], self.head)
+)");
+  const auto trainer = script_trainer(module, {5, 2}, 3);
+  const auto data = blobs({5, 2}, 3, 120);
+  auto settings = TrainingSettings();
+  settings.epochs = 20;
+  settings.learning_rate = 0.2;
+  const auto base = initial(*trainer);
+  const auto update = train(*trainer, settings, base, data);
+  for (const auto& one : trainer->layout()->entries()) {
+    CAPTURE(one.name);
+    const auto values = std::span(update).subspan(one.offset, one.size);
+    CHECK(std::ranges::any_of(values, [](float value) { return value != 0; }));
+  }
+  const auto model = moved(*base, update);
+  CHECK(evaluate(*trainer, model, data).accuracy > 0.9);
+  const auto file = ModelFile(std::string());
+  REQUIRE(trainer->export_torchscript(*model, file.path));
+  const auto again = make_torch_trainer(options_for(file.path, {5, 2}, 3)).value();
+  CHECK(evaluate(*again, initial(*again), data).loss ==
+        doctest::Approx(evaluate(*trainer, model, data).loss).epsilon(1e-5));
+}
+
+TEST_CASE("slices of one memory stay different tensors, other views of a tensor are refused") {
+  const auto memory = at::rand({2, 4});
+  auto module = Module("Slices");
+  module.register_parameter("a", memory[0].set_requires_grad(true), false);
+  module.register_parameter("b", memory[1].set_requires_grad(true), false);
+  module.define("def forward(self, x):\n    return torch.stack([x.mv(self.a), x.mv(self.b)], 1)\n");
+  const auto trainer = script_trainer(module, {4}, 2);
+  const auto data = blobs({4}, 2, 60);
+  const auto base = initial(*trainer);
+  const auto a = base->values_of(*entry(*trainer->layout(), "a"));
+  const auto b = base->values_of(*entry(*trainer->layout(), "b"));
+  CHECK_FALSE(std::ranges::equal(a, b));
+  auto settings = TrainingSettings();
+  settings.epochs = 10;
+  const auto model = moved(*base, train(*trainer, settings, base, data));
+  const auto file = ModelFile(std::string());
+  REQUIRE(trainer->export_torchscript(*model, file.path));
+  const auto again = make_torch_trainer(options_for(file.path, {4}, 2)).value();
+  CHECK(initial(*again)->sha256() == model->sha256());
+}
+
+TEST_CASE("another view of a tensor is refused") {
+  auto module = Module("Transposed");
+  const auto weight = trained(at::rand({4, 4}));
+  module.register_parameter("weight", weight, false);
+  module.register_parameter("turned", weight.detach().t().set_requires_grad(true), false);
+  module.define(
+      "def forward(self, x):\n    return torch.linear(torch.linear(x, self.weight), self.turned)\n");
+  const auto file = ModelFile(module);
+  CHECK(holds(refusal(options_for(file.path, {4}, 4)), "another view of a tensor"));
+}
+
+TEST_CASE("a forward pass that keeps something for the next is refused") {
+  auto keeping = Module("Keeping");
+  keeping.register_parameter("weight", trained(at::rand({3, 4})), false);
+  keeping.register_attribute("calls", c10::IntType::get(), std::int64_t{0});
+  keeping.define(
+      "def forward(self, x):\n    self.calls += 1\n    return torch.linear(x, self.weight) * self.calls\n");
+  const auto file = ModelFile(keeping);
+  CHECK(holds(refusal(options_for(file.path, {4}, 3)), "forward assigns self.calls"));
+}
+
+TEST_CASE("a lone last sample joins the batch before it, for batch norm's sake") {
+  const auto trainer = script_trainer(normed(0), {4}, 3);
+  auto settings = TrainingSettings();
+  settings.batch_size = 8;
+  for (const auto& [samples, steps] :
+       std::vector<std::pair<std::size_t, std::uint64_t>>{{17, 2}, {16, 2}, {18, 3}}) {
+    CAPTURE(samples);
+    const auto job = trainer->train(settings, initial(*trainer), blobs({4}, 3, samples), 11).value();
+    run(*job);
+    CHECK(job->report().steps == steps);
+    CHECK(job->report().samples == samples);
+  }
+}
+
+TEST_CASE("outputs of another type are evaluated, and a batch dimension that is lost is noticed") {
+  auto module = Module("Wide");
+  module.register_parameter("weight", trained(at::rand({2, 4})), false);
+  module.define("def forward(self, x):\n    return torch.linear(x, self.weight).double()\n");
+  const auto trainer = script_trainer(module, {4}, 2);
+  CHECK(evaluate(*trainer, initial(*trainer), blobs({4}, 2, 20)).metrics.contains("auroc"));
+}
+
+TEST_CASE("a lost batch dimension is noticed") {
+  auto module = Module("Squeezed");
+  module.register_parameter("weight", trained(at::rand({3, 4})), false);
+  module.define("def forward(self, x):\n    return torch.linear(x, self.weight).squeeze()\n");
+  const auto file = ModelFile(module);
+  CHECK(holds(refusal(options_for(file.path, {4}, 3)), "answers 1 sample with outputs of shape [3]"));
+}
