@@ -19,16 +19,21 @@ def settings_of(settings):
     return [word for setting in settings for word in ("--set", setting)]
 
 
+def simulate_in(out, settings, config=None, log=None):
+    """Runs a simulation to its end in a folder that stays; returns its summary."""
+    command = [str(NODE), "--role", "simulate", "--out", str(out), "--no-progress", "--log-level", "warn"]
+    if config:
+        command += ["--config", str(ROOT / config)]
+    subprocess.run([*command, *settings_of(settings)], cwd=ROOT, check=True, stdout=log or subprocess.DEVNULL)
+    return json.loads((out / "summary.json").read_text())
+
+
 def simulate(settings, config=None, log=None):
-    """Runs a simulation to its end; returns (summary, metrics lines)."""
+    """The same in a folder of its own; returns (summary, metrics lines)."""
     with tempfile.TemporaryDirectory(prefix="fl_bench_") as folder:
         out = pathlib.Path(folder) / "run"
-        command = [str(NODE), "--role", "simulate", "--out", str(out), "--no-progress", "--log-level", "warn"]
-        if config:
-            command += ["--config", str(ROOT / config)]
-        subprocess.run([*command, *settings_of(settings)], cwd=ROOT, check=True, stdout=log or subprocess.DEVNULL)
-        lines = (out / "metrics.jsonl").read_text().splitlines()
-        return json.loads((out / "summary.json").read_text()), [json.loads(line) for line in lines]
+        summary = simulate_in(out, settings, config, log)
+        return summary, [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def federate(server_settings, client_settings, clients):

@@ -13,19 +13,11 @@ import pathlib
 import subprocess
 import tempfile
 
-from runs import NODE, ROOT, median, settings_of
+from runs import ROOT, median, simulate_in
 
 ECHO = ["simulate.clock=virtual", "train.backend=echo", "model.name=flat", "model.parameters=1000", "train.echo_seconds=1",
         "clients.speed=lognormal", "run.max_versions=0", "strategy.buffer_size=1000", "schedule.max_concurrent=1000",
         "store.snapshot_every=1000000"]
-
-
-def simulate(out, settings, config=None):
-    command = [str(NODE), "--role", "simulate", "--out", str(out), "--no-progress", "--log-level", "warn"]
-    if config:
-        command += ["--config", str(ROOT / config)]
-    subprocess.run([*command, *settings_of(settings)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return json.loads((out / "summary.json").read_text())
 
 
 def training(folder, arguments):
@@ -33,7 +25,7 @@ def training(folder, arguments):
         ratios, walls = [], []
         for i in range(arguments.repetitions):
             out = folder / f"{strategy}-{i}"
-            summary = simulate(out, [f"strategy.name={strategy}", f"run.max_updates={arguments.updates}"],
+            summary = simulate_in(out, [f"strategy.name={strategy}", f"run.max_updates={arguments.updates}"],
                                "configs/uneven_100.toml")
             bare = json.loads(subprocess.run([str(ROOT / "build/release/bench_torch_fleet"), str(out)], cwd=ROOT,
                                              check=True, stdout=subprocess.PIPE).stdout)
@@ -48,7 +40,7 @@ def training(folder, arguments):
 def echo(folder, clients, updates, repetitions):
     rates, memory, events = [], [], []
     for i in range(repetitions):
-        summary = simulate(folder / f"echo-{clients}-{i}", [*ECHO, f"clients.count={clients}", f"run.max_updates={updates}"])
+        summary = simulate_in(folder / f"echo-{clients}-{i}", [*ECHO, f"clients.count={clients}", f"run.max_updates={updates}"])
         rates.append(summary["updates_accepted"] / summary["wall_seconds"])
         memory.append(summary["peak_rss_bytes"] / 1e6)
         events.append(summary["events"] / summary["updates_accepted"])

@@ -42,8 +42,8 @@ class Availability {
   double period_s_ = 0;
 };
 
-/// Whether a client gives this task up, with the probability `dropout` in [0, 1): after which share of its time, in
-/// [0, 1); none: it does not. The same for the same run's seed, client and task.
+/// Whether a client gives this task up, with the probability `dropout` in [0, 1): after which share of its
+/// time, in [0, 1); none: it does not. The same for the same run's seed, client and task.
 std::optional<double> gives_up_after(double dropout, std::uint64_t seed, ClientId client, TaskId task);
 
 struct ClientProfile {

@@ -73,7 +73,8 @@ TEST_CASE("transfers take latency and bytes over rate, and nothing takes no time
   CHECK(profile.download_seconds(2'000) == 0.5);
 }
 
-TEST_CASE("a client gives up as often as its dropout says, anywhere in the middle, and in the same tasks again") {
+TEST_CASE(
+    "a client gives up as often as its dropout says, anywhere in the middle, and in the same tasks again") {
   auto given_up = 0;
   auto sum = 0.0;
   for (auto task = fl::TaskId{1}; task <= 4'000; ++task) {
