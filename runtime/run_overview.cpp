@@ -18,11 +18,6 @@ std::string state_text(const StoredRun& run, const fs::path& folder) {
   return std::string(to_string(run.state));
 }
 
-template <class T>
-Report or_null(const std::optional<T>& value) {
-  return value ? Report(*value) : Report(nullptr);
-}
-
 bool holds_run_database(const fs::path& folder) {
   auto error = std::error_code();
   return fs::exists(folder / kRunDatabaseName, error);
@@ -71,13 +66,17 @@ Result<std::vector<fs::path>> find_runs(const fs::path& folder) {
   return found;
 }
 
+std::string model_text(const TrainerOptions& options) {
+  return options.model_file.empty() ? options.model : options.model_file.string();
+}
+
 Report overview_row(const std::string& name, const RunOverview& run) {
   const auto& config = run.config;
   auto row = Report();
   row["name"] = name;
   row["state"] = run.state;
   row["strategy"] = config ? Report(to_string(config->strategy.name)) : Report(nullptr);
-  row["model"] = config ? Report(config->trainer.model) : Report(nullptr);
+  row["model"] = config ? Report(model_text(config->trainer)) : Report(nullptr);
   row["clients"] = config ? Report(config->clients.count) : Report(nullptr);
   row["version"] = run.version;
   row["updates"] = run.updates;

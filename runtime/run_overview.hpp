@@ -35,4 +35,7 @@ Result<std::vector<std::filesystem::path>> find_runs(const std::filesystem::path
 /// A row of the table of runs.
 Report overview_row(const std::string& name, const RunOverview& run);
 
+/// What is trained, for people: the model's name, or its file.
+std::string model_text(const TrainerOptions& options);
+
 }  // namespace fl

@@ -24,6 +24,12 @@ namespace {
 
 using torch::jit::Module;
 
+/// Without torch's backtrace.
+std::string text_of(const std::exception& error) {
+  const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
+  return torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
+}
+
 /// A tensor of the module: `name` in the object that owns it.
 struct Slot {
   std::string path;  ///< "encoder.0.weight"
@@ -255,10 +261,9 @@ Result<void> check_outputs(const Network& network, const TrainerOptions& options
     one = outputs_for(1, false);
     found = outputs_for(2, false);
   } catch (const std::exception& error) {
-    const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
     return fail(ec::bad_config, file + ": the model cannot take samples of shape " +
-                                    shape_text(options.sample_shape) + " (data.name decides it): " +
-                                    (torch_error ? torch_error->what_without_backtrace() : error.what()));
+                                    shape_text(options.sample_shape) +
+                                    " (data.name decides it): " + text_of(error));
   }
   const auto wanted = network.outputs();
   const auto fits = [wanted](const std::vector<std::int64_t>& shape, std::int64_t samples) {
@@ -290,12 +295,11 @@ Result<NetworkPtr> load_network(const TrainerOptions& options) {
   try {
     module = torch::jit::load(options.model_file.string(), at::kCPU);
   } catch (const std::exception& error) {
-    const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
     return fail(ec::bad_config,
                 file +
                     " cannot be read as TorchScript, as torch.jit.script(module).save(file) writes "
                     "it: " +
-                    (torch_error ? torch_error->what_without_backtrace() : error.what()));
+                    text_of(error));
   }
   if (!module.find_method("forward")) return fail(ec::bad_config, file + ": the module has no forward(x)");
   if (const auto name = assigned_attribute(module))

@@ -6,6 +6,8 @@
 #include "learning/aggregation/strategy.hpp"
 #include "runtime/config_schema.hpp"
 #include "runtime/metrics_file.hpp"
+#include "runtime/report.hpp"
+#include "runtime/run_overview.hpp"
 #include "runtime/run_store_schema.hpp"
 
 namespace fl {
@@ -33,11 +35,6 @@ std::string_view name_of(ClientWhereabouts::State state) {
 /// A number that is not known is below 0.
 nlohmann::ordered_json known(double value) {
   return value >= 0 ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-}
-
-template <class Value>
-nlohmann::ordered_json optional(const std::optional<Value>& value) {
-  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
 }  // namespace
@@ -153,8 +150,7 @@ Result<RunView::Json> RunView::stored_run() {
   if (!ok) return tl::unexpected(ok.error());
   json["not_ready"] = "";
   json["strategy"] = to_string(config_.strategy.name);
-  json["model"] =
-      config_.trainer.model_file.empty() ? config_.trainer.model : config_.trainer.model_file.string();
+  json["model"] = model_text(config_.trainer);
   json["data"] = config_.data.name;
   json["clients_count"] = config_.clients.count;
   json["version"] = version.version;
@@ -164,11 +160,11 @@ Result<RunView::Json> RunView::stored_run() {
   json["updates_rejected"] = rejected_;
   json["updates_per_s"] = nullptr;
   json["staleness_mean"] = version.updates > 0 ? Json(version.staleness_mean) : Json(nullptr);
-  json["accuracy"] = evaluated ? optional(evaluated->eval_accuracy) : Json(nullptr);
-  json["loss"] = evaluated ? optional(evaluated->eval_loss) : Json(nullptr);
+  json["accuracy"] = evaluated ? or_null(evaluated->eval_accuracy) : Json(nullptr);
+  json["loss"] = evaluated ? or_null(evaluated->eval_loss) : Json(nullptr);
   json["metrics"] = evaluated ? Json(evaluated->eval_metrics) : Json::object();
   // Of a live run the status says it, without a look at every version.
-  json["best_accuracy"] = live_ ? Json(nullptr) : optional(best_accuracy_in(database_));
+  json["best_accuracy"] = live_ ? Json(nullptr) : or_null(best_accuracy_in(database_));
   json["train_loss"] = version.updates > 0 ? Json(version.train_loss) : Json(nullptr);
   json["clients"] = {{"training", 0}, {"waiting", 0}, {"lost", 0}, {"quarantined", quarantined}};
   json["waited_for"] = "";
@@ -241,7 +237,7 @@ Result<RunView::Json> RunView::versions(Version after) {
 Result<Version> RunView::newest_version() {
   const auto lock = std::lock_guard(mutex_);
   auto newest = Version{0};
-  auto ok = database_.run("SELECT coalesce(max(version), 0) FROM versions WHERE complete = 1", {},
+  auto ok = database_.run("SELECT version FROM versions WHERE complete = 1 ORDER BY version DESC LIMIT 1", {},
                           [&](const SqlRow& row) { newest = row.count(0); });
   if (!ok) return tl::unexpected(ok.error());
   return newest;
@@ -279,7 +275,7 @@ Result<RunView::Json> RunView::clients() {
         json["name"] = row.text(1);
         json["state"] = row.integer(6) == 1 ? "quarantined" : here ? name_of(here->state) : "absent";
         json["samples"] = row.count(2);
-        json["samples_per_s"] = optional(row.optional_number(3));
+        json["samples_per_s"] = or_null(row.optional_number(3));
         json["task"] = here && here->task > 0 ? Json(here->task) : Json(nullptr);
         json["since_s"] = here && here->task > 0 ? Json(here->since_s) : Json(nullptr);
         const auto seen = live_ && contribution.updates > 0;
