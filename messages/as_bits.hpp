@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace fl {
 
@@ -26,6 +27,27 @@ typename Inspector::result_type inspect(Inspector& f, AsBits& x) {
   auto bits = std::bit_cast<std::uint64_t>(x.value);
   const auto load = [&]() -> caf::error {
     x.value = std::bit_cast<double>(bits);
+    return caf::none;
+  };
+  return f(bits, caf::meta::load_callback(load));
+}
+
+/// The same for a list of numbers.
+struct ListAsBits {
+  std::vector<double>& values;
+};
+
+inline ListAsBits as_bits(std::vector<double>& values) {
+  return {values};
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, ListAsBits& x) {
+  auto bits = std::vector<std::uint64_t>();
+  for (const auto value : x.values) bits.push_back(std::bit_cast<std::uint64_t>(value));
+  const auto load = [&]() -> caf::error {
+    x.values.clear();
+    for (const auto value : bits) x.values.push_back(std::bit_cast<double>(value));
     return caf::none;
   };
   return f(bits, caf::meta::load_callback(load));

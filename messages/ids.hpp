@@ -18,6 +18,6 @@ using TaskId = std::uint64_t;
 using Epoch = std::uint32_t;
 
 /// Version of the messages between nodes; both sides must agree (docs/architecture.md has the policy).
-inline constexpr std::uint32_t kProtocolVersion = 7;
+inline constexpr std::uint32_t kProtocolVersion = 8;
 
 }  // namespace fl

@@ -47,6 +47,8 @@ struct TrainingSettings {
   AugmentationSettings augmentation;
   BalanceSettings balance;
 
+  /// Whether any sample is changed at random.
+  bool augments() const { return augmentation.all || balance.name == "augment"; }
   bool operator==(const TrainingSettings&) const = default;
 };
 

@@ -47,6 +47,8 @@ struct Welcome {
   bool changes_only = false;  ///< models travel as changes: a client begins from the version 0 that it can
                               ///< make from the seed, if it is the server's
   std::string loss = "cross_entropy";  ///< that training makes smaller: learning/loss_name.hpp
+  std::string data_schema;  ///< what the clients' own data have to look like: learning/data/schema.hpp;
+                            ///< empty: all have the same data, and each takes its part
 };
 
 /// A client that can take work says so, and what it has.
@@ -59,6 +61,8 @@ struct Ready {
   std::uint64_t data_fingerprint = 0;
   Version held = 0;             ///< version of the model that the client has, and
   std::uint64_t held_hash = 0;  ///< XXH3-64 of its parameters; 0: it has none
+  /// Of each input of what it trains on, where the schema asks for it: learning/data/standardisation.hpp.
+  std::vector<double> moments = {};
 };
 
 enum class TaskKind : std::uint8_t {
@@ -86,6 +90,8 @@ struct Task {
   bool durable = false;  ///< the server keeps what it acknowledges, so the client keeps its update until then
   TrainingSettings training;
   UploadSettings upload;
+  /// How the inputs are standardised, where the schema says so: learning/data/standardisation.hpp.
+  std::vector<double> standardisation = {};
 };
 
 /// The server's answer to a client that is ready.
@@ -166,19 +172,20 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Welcome& x) {
   return f(x.client, x.run_id, x.clients_count, x.seed, x.model_name, x.model_parameters,
            x.layout_fingerprint, x.partition, x.update_content, as_bits(x.validation_fraction),
-           x.changes_only, x.loss);
+           x.changes_only, x.loss, x.data_schema);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Ready& x) {
-  return f(x.samples, x.validation_samples, x.label_histogram, x.data_fingerprint, x.held, x.held_hash);
+  return f(x.samples, x.validation_samples, x.label_histogram, x.data_fingerprint, x.held, x.held_hash,
+           as_bits(x.moments));
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Task& x) {
   return f(x.id, x.epoch, x.client, x.kind, x.base, x.owner, x.work, x.stream, x.evaluate_base,
            as_bits(x.deadline_seconds), as_bits(x.stop_after_seconds), x.base_hash, x.model_bytes,
-           x.model_hash, x.durable, x.training, x.upload);
+           x.model_hash, x.durable, x.training, x.upload, as_bits(x.standardisation));
 }
 
 template <class Inspector>

@@ -151,7 +151,7 @@ Result<void> check_training(const Config& config, const Origins& origins) {
     return origins.refuse({"model.name", "model.parameters"},
                           "model.name = \"flat\" needs model.parameters, its size in numbers, at least 1");
   const auto& augmentation = config.training.augmentation;
-  const auto augments = augmentation.all || config.training.balance.name == "augment";
+  const auto augments = config.training.augments();
   if (augments && config.data.name == "synthetic_logistic")
     return origins.refuse({"data.name", "data.augment", "data.balance"},
                           "data.name = \"synthetic_logistic\" has no images to augment; use data.balance = "

@@ -71,7 +71,7 @@ Result<void> check_data_settings(const TrainingSettings& settings, const Network
   if (by_label && !is_classification(loss))
     return fail(ec::bad_config, "data.balance and train.class_balance are for labels; train.loss = \"" +
                                     to_string(loss) + "\" has numbers as targets");
-  const auto augments = settings.augmentation.all || settings.balance.name == "augment";
+  const auto augments = settings.augments();
   if (!augments || network.sample_shape().size() == 3) return {};
   return fail(ec::bad_config,
               "data.augment and data.balance = \"augment\" are for images, [channels, height, "

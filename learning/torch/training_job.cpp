@@ -23,7 +23,7 @@ TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uin
       augmentation_random_(fl::stream_seed(stream_seed, "augment")),
       dropout_seed_(fl::stream_seed(stream_seed, "dropout")),
       steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {
-  if (settings.augmentation.all || settings.balance.name == "augment")
+  if (settings.augments())
     augmentation_.emplace(settings.augmentation, data_->dataset->sample_shape());
 }
 

@@ -91,17 +91,27 @@ std::vector<Seed> seeds() {
                                          {true, 0.2, 15, 0.3, 0.04, 0.5},
                                          {"oversample", 0.75, 0.999}};
   const auto upload = UploadSettings{"top_k:0.01+int8", 0.9, 3, 0.25};
-  const auto task = Task{11,   3,  5,         TaskKind::evaluate,  9,    6,        10,    21, true, 12.5,
-                         3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload};
+  const auto task =
+      Task{11,   3,  5,         TaskKind::evaluate,  9,    6,        10,     21,       true, 12.5,
+           3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload, {0.5, -2}};
   constexpr auto three = std::array{std::byte{0}, std::byte{255}, std::byte{7}};
   return {
       {"bytes", example(0, Bytes(three))},
       {"hello", example(1, Hello{kProtocolVersion, "0.1.0", "client-7", {"nonce", "signature"}})},
-      {"welcome",
-       example(
-           2,
-           Welcome{4, "run", 12, 99, "flat", 1000, 77, {"shards", 0.125, 6}, "model", 0.25, true, "huber"})},
-      {"ready", example(3, Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99})},
+      {"welcome", example(2, Welcome{4,
+                                     "run",
+                                     12,
+                                     99,
+                                     "flat",
+                                     1000,
+                                     77,
+                                     {"shards", 0.125, 6},
+                                     "model",
+                                     0.25,
+                                     true,
+                                     "huber",
+                                     "{\"kind\": \"csv\"}"})},
+      {"ready", example(3, Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99, 4, 98, {10, 0.5, 2}})},
       {"task", example(4, task)},
       {"assignment", example(5, Assignment{Assignment::Kind::task, task, "why", 250})},
       {"offer", example(6, UploadOffer{8, 2, std::uint64_t{1} << 40, 77})},

@@ -33,16 +33,16 @@ auto fields(const Hello& x) {
   return std::tuple_cat(std::tie(a, b, c), fields(d));
 }
 auto fields(const Welcome& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m);
 }
 auto fields(const Ready& x) {
-  const auto& [a, b, c, d, e, f] = x;
-  return std::tie(a, b, c, d, e, f);
+  const auto& [a, b, c, d, e, f, g] = x;
+  return std::tie(a, b, c, d, e, f, g);
 }
 auto fields(const Task& x) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = x;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = x;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r);
 }
 auto fields(const Assignment& x) {
   const auto& [a, b, c, d] = x;
@@ -114,8 +114,8 @@ Task example_task() {
                                    {true, 0.2, 15, 0.3, 0.04, 0.5},
                                    {"oversample", 0.75, 0.999}};
   auto upload = UploadSettings{"top_k:0.01+int8", 0.9, 3, 0.25};
-  return {11,   3,  5,         TaskKind::evaluate,  9,    6,        10,    21, true, 12.5,
-          3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload};
+  return {11,   3,  5,         TaskKind::evaluate,  9,    6,        10,     21,       true, 12.5,
+          3.25, 77, 1'000'003, 0xfedcba9876543210u, true, training, upload, {0.5, -2}};
 }
 
 Bytes example_bytes() {
@@ -141,8 +141,9 @@ TEST_CASE("every value that travels comes back as it was") {
                            "model",
                            0.25,
                            true,
-                           "huber"});
-  check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99});
+                           "huber",
+                           "{\"kind\": \"csv\"}"});
+  check_round_trip(Ready{600, 60, {1, 2, 3, std::uint64_t{1} << 60}, 99, 4, 98, {10, 0.5, 2}});
   check_round_trip(example_task());
   check_round_trip(Assignment{Assignment::Kind::task, example_task(), "why", 250});
   check_round_trip(UploadOffer{8, 2, std::uint64_t{1} << 40, 77});
@@ -179,7 +180,7 @@ TEST_CASE("a claimed length takes no memory before the bytes are seen") {
   CHECK(value.size() == 0);
 
   auto ready = encoded(Ready{1, 2, {}});
-  ready.resize(ready.size() - 9);  // the histogram's length, a variable-length number, and the fingerprint
+  ready.resize(16);  // all that stands before the histogram's length, a variable-length number
   for (const auto byte : {'\xff', '\xff', '\xff', '\xff', '\x0f'}) ready.push_back(byte);
   auto histogram = Ready();
   CHECK(decode(ready, histogram));
