@@ -333,6 +333,11 @@ void AggregatorState::tell_wanted() {
   self->send(peers->scheduler, want_atom_v, left);
 }
 
+/// What would be trained now would be refused.
+void AggregatorState::want_no_more() {
+  if (peers) self->send(peers->scheduler, want_atom_v, std::uint64_t{0});
+}
+
 void AggregatorState::open_cohort(const CohortPtr& opened) {
   if (!aggregation || over || opened->version != aggregation->version()) return;
   forget_cohort({ec::unknown_lease, "the cohort began anew"});
@@ -495,6 +500,7 @@ void AggregatorState::check_goals() {
 void AggregatorState::end(const std::string& reason) {
   if (over) return;
   over = reason;
+  want_no_more();
   caf::anon_send(peers->node, over_atom_v, reason);
 }
 
@@ -623,6 +629,7 @@ aggregator_actor::behavior_type aggregator(aggregator_actor::stateful_pointer<Ag
         auto& state = self->state;
         if (!state.over) state.over = reason;
         state.stopped = self->make_response_promise<PublicationPtr>();
+        state.want_no_more();
         if (!state.aggregation) {
           state.stopped.deliver(to_caf({ec::unavailable, "the run was stopped before it began"}));
           return state.stopped;

@@ -145,6 +145,7 @@ struct AggregatorState {
   void tell_all();
   double spent_s() const;
   void tell_wanted();
+  void want_no_more();
   void open_cohort(const CohortPtr& opened);
   void settle_the_rest();
   void lose(TaskId task);

@@ -85,6 +85,7 @@ void ClientState::on_assignment(const Assignment& answer) {
 void ClientState::begin(const Task& given) {
   task = given;
   task_known = true;
+  if (ready && !task.standardisation.empty()) ready->moments.clear();  // the server has what it wanted
   ++tally.tasks;
   chaos->strike_next(id, "task");
   work = Work::fetching;

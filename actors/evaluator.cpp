@@ -63,12 +63,24 @@ void EvaluatorState::consider(const PublicationPtr& publication) {
   }
 }
 
+/// The data become known as the model sees them with the first task, which comes before every version.
+Result<void> EvaluatorState::standardise() {
+  if (!means.survey) return {};
+  const auto how = means.survey->known();
+  if (!how) return fl::fail(ec::bad_data, "no client has said how its inputs are distributed");
+  means.data = std::make_shared<const DataView>(standardised(*means.data, *how));
+  means.survey = nullptr;
+  return {};
+}
+
 void EvaluatorState::start(const PublicationPtr& publication) {
   const auto version = publication->model->version();
   chaos->strike_at("evaluator", "version", version);
   auto parameters = publication->model->parameters();
-  auto begun = parameters ? means.trainer->evaluate(*parameters, means.data)
-                          : Result<std::unique_ptr<EvaluationJob>>(tl::unexpected(parameters.error()));
+  const auto known = standardise();
+  auto begun = !known       ? Result<std::unique_ptr<EvaluationJob>>(tl::unexpected(known.error()))
+               : parameters ? means.trainer->evaluate(*parameters, means.data)
+                            : Result<std::unique_ptr<EvaluationJob>>(tl::unexpected(parameters.error()));
   if (!begun) {
     spdlog::error("version {} cannot be evaluated: {}", version, to_string(begun.error()));
     skip(version);

@@ -10,6 +10,7 @@
 #include "actors/chaos.hpp"
 #include "actors/options.hpp"
 #include "learning/ahead_pool.hpp"
+#include "learning/data/standardisation.hpp"
 #include "learning/worker_pool.hpp"
 
 namespace fl {
@@ -20,7 +21,8 @@ struct EvaluationMeans {
   std::shared_ptr<const DataView> data;  ///< held out on the server; null or empty: nothing can be evaluated
   std::shared_ptr<WorkerPool> pool;
   std::shared_ptr<AheadPool> ahead =
-      nullptr;  ///< on a simulated clock, instead of `pool`: takes no time of it
+      nullptr;                 ///< on a simulated clock, instead of `pool`: takes no time of it
+  SurveyPtr survey = nullptr;  ///< says how the inputs of `data` are to be standardised; null: they are not
 };
 
 struct EvaluatorState {
@@ -63,6 +65,7 @@ struct EvaluatorState {
   bool due(Version version) const;
   void consider(const PublicationPtr& publication);
   void start(const PublicationPtr& publication);
+  Result<void> standardise();
   void cancel_job();
   void on_job_end(Version version, const std::string& error);
   void on_answer(const Evaluation& evaluation, ClientId client);

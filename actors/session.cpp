@@ -14,7 +14,7 @@ namespace fl {
 namespace {
 
 /// How soon a client asks again while the scheduler restarts.
-constexpr std::uint32_t kRetryAfterRestart_ms = 500;
+constexpr std::uint32_t kRetry_ms = 500;
 
 /// The header and padding of an update, beyond its numbers.
 constexpr std::uint64_t kHeaderAllowance_bytes = 1u << 20;
@@ -77,6 +77,8 @@ void SessionState::log_refusal(std::string_view what, const Error& error) {
 /// What the client says that it has.
 Result<void> SessionState::declare(const Ready& said) {
   if (auto ok = check_ready(said); !ok) return ok;
+  if (options->survey)
+    if (auto ok = options->survey->note(client, said.moments); !ok) return ok;
   if (!ready) {
     const auto saved =
         options->storage->save_client({client, client_name, said.samples, said.label_histogram});
@@ -106,16 +108,24 @@ void SessionState::on_wire(const PeersPtr& handles) {
   if (new_aggregator && submitting) submit();
 }
 
+/// Nobody works before the inputs of all are understood in the same way.
 void SessionState::ask_scheduler() {
+  if (options->survey)
+    if (const auto how = options->survey->get(); !how) {
+      ask_to_wait(how.error().text);
+      return;
+    }
   self->request(peers->scheduler, caf::infinite, lease_atom_v, client, *ready)
       .then([this](const LeasePtr& given) { on_lease(given); },
-            [this](const caf::error& error) {
-              if (!assignment.pending()) return;
-              auto answer = Assignment();
-              answer.reason = from_caf(error).text;
-              answer.retry_after_ms = kRetryAfterRestart_ms;
-              assignment.deliver(answer);
-            });
+            [this](const caf::error& error) { ask_to_wait(from_caf(error).text); });
+}
+
+void SessionState::ask_to_wait(const std::string& why) {
+  if (!assignment.pending()) return;
+  auto answer = Assignment();
+  answer.reason = why;
+  answer.retry_after_ms = kRetry_ms;
+  assignment.deliver(answer);
 }
 
 void SessionState::on_lease(const LeasePtr& given) {
@@ -130,6 +140,7 @@ void SessionState::on_lease(const LeasePtr& given) {
       fetched_bytes = 0;
       leased_at = self->clock().now();
     }
+    if (options->survey) answer.task.standardisation = options->survey->get().value_or(Standardisation());
     if (auto ok = given->model ? prepare(answer.task, *given) : Result<void>(); !ok) {
       assignment.deliver(to_caf({ec::unavailable, ok.error().text}));
       return;

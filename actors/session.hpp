@@ -11,6 +11,7 @@
 #include "actors/conduct.hpp"
 #include "actors/run_board.hpp"
 #include "actors/upload.hpp"
+#include "learning/data/standardisation.hpp"
 
 namespace fl {
 
@@ -20,6 +21,7 @@ struct SessionOptions {
   bool evaluate_on_clients = false;
   std::string transfer_folder;   ///< uploads in progress; empty: in memory
   bool durable_updates = false;  ///< uploads have names, to go on after a restart; resent ones are recognised
+  SurveyPtr survey;              ///< of the clients' inputs, where these are to be standardised; else null
   DownloadsPtr downloads = std::make_shared<Downloads>();  ///< how models travel
   ConductOptions conduct;
   std::uint64_t max_model_bytes = 0;  ///< a larger upload is refused; 0: no limit beyond what the model needs
@@ -66,6 +68,7 @@ struct SessionState {
   void punish(Error& error);
   void log_refusal(std::string_view what, const Error& error);
   void ask_scheduler();
+  void ask_to_wait(const std::string& why);
   void on_lease(const LeasePtr& given);
   Result<void> check_lease(TaskId task) const;
   Result<PublishedModelPtr> model_of(TaskId task);

@@ -20,6 +20,8 @@ Result<Ready> TrainerState::prepare(const Welcome& terms) {
                     "the same kind of data");
   welcome = terms;
   means = std::move(*loaded);
+  in_use = *means;
+  standardisation.clear();
   return ready_of(*means);
 }
 
@@ -34,7 +36,11 @@ caf::typed_response_promise<TrainedUpdatePtr> TrainerState::train(const Task& ta
   }
   auto terms = TrainingTerms{welcome.seed, welcome.update_content == "model"};
   terms.stop_after = Seconds(task.stop_after_seconds / options.speed);
-  auto run = TrainingRun::begin(*means, task, base, residual, terms);
+  if (task.standardisation != standardisation) {
+    in_use = means->standardised(task.standardisation);
+    standardisation = task.standardisation;
+  }
+  auto run = TrainingRun::begin(in_use, task, base, residual, terms);
   if (!run) {
     promise.deliver(to_caf(run.error()));
     return promise;

@@ -36,6 +36,8 @@ struct TrainerState {
   TrainerActorOptions options;
   Welcome welcome;
   std::optional<TrainingMeans> means;
+  TrainingMeans in_use;                 ///< `means` with the inputs as the tasks say
+  std::vector<double> standardisation;  ///< that which `in_use` has
   std::optional<Current> current;
 
   explicit TrainerState(trainer_actor::pointer actor) : self(actor) {}

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "learning/data/standardisation.hpp"
 #include "learning/random.hpp"
 
 namespace fl {
@@ -16,7 +17,15 @@ Ready ready_of(const TrainingMeans& means) {
     ready.data_fingerprint = means.fingerprint;
   else if (means.data && means.data->dataset)
     ready.data_fingerprint = means.data->fingerprint();
+  ready.moments = means.moments;
   return ready;
+}
+
+TrainingMeans TrainingMeans::standardised(const std::vector<double>& how) const {
+  auto changed = *this;
+  if (data) changed.data = std::make_shared<const DataView>(fl::standardised(*data, how));
+  if (validation) changed.validation = std::make_shared<const DataView>(fl::standardised(*validation, how));
+  return changed;
 }
 
 Result<std::shared_ptr<TrainingRun>> TrainingRun::begin(const TrainingMeans& means, const Task& task,

@@ -13,6 +13,10 @@ struct TrainingMeans {
   std::shared_ptr<const DataView> data;        ///< to train on
   std::shared_ptr<const DataView> validation;  ///< kept from training; may be empty
   std::uint64_t fingerprint = 0;               ///< of the data, where it is known already; 0: to be read
+  std::vector<double> moments = {};            ///< of its inputs, where the server asks for them
+
+  /// The same with standardised inputs.
+  TrainingMeans standardised(const std::vector<double>& how) const;
 };
 
 /// What the welcome says of every task.

@@ -72,7 +72,8 @@ set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "${PROJECT_DESCRIPTION}: libraries and 
 # What Dependencies.cmake looks for.
 set(development_packages
     cmake pkg-config libcaf-dev libprotobuf-dev libspdlog-dev libexpected-dev nlohmann-json3-dev libsqlite3-dev zlib1g-dev
-    libcli11-dev libtomlplusplus-dev libxxhash-dev libzstd-dev libsodium-dev libssl-dev)
+    libcli11-dev libtomlplusplus-dev libxxhash-dev libzstd-dev libsodium-dev libssl-dev libcsv-dev libzip-dev libpng-dev
+    libturbojpeg0-dev)
 if(FL_WITH_TORCH)
   list(APPEND development_packages libtorch-dev)
 endif()

@@ -69,7 +69,8 @@ class EchoTrainer final : public Trainer {
     return std::make_unique<EchoEvaluation>();
   }
 
-  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&) const override {
+  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&,
+                                  const ExportTerms&) const override {
     return fail(ec::unsupported_format,
                 "the model \"flat\" of train.backend = \"echo\" computes nothing to export");
   }

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "learning/data/dataset.hpp"
 #include "learning/loss_name.hpp"
@@ -60,6 +61,13 @@ class EvaluationJob : public Job {
   virtual Evaluation report() const = 0;
 };
 
+/// What goes into an exported model beside its parameters.
+struct ExportTerms {
+  std::vector<double> standardisation;  ///< of the inputs (data/standardisation.hpp): the file takes them as
+                                        ///< the data have them; empty: nothing is done to them
+  std::string about;                    ///< JSON, kept in the file as "fl_actor.json"; empty: nothing
+};
+
 /// Knows one model: its layout, how it begins, how it trains. Thread-safe; one serves all clients of a
 /// process.
 class Trainer {
@@ -84,8 +92,8 @@ class Trainer {
 
   /// Writes the model so that `torch.jit.load` runs it. Fails with `unsupported_format` where there is
   /// nothing to run (the echo trainer), or `io_failed`.
-  virtual Result<void> export_torchscript(const Parameters& model,
-                                          const std::filesystem::path& file) const = 0;
+  virtual Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file,
+                                          const ExportTerms& terms) const = 0;
 };
 
 using TrainerPtr = std::shared_ptr<const Trainer>;

@@ -249,12 +249,13 @@ ExitCode run_client(const CommandLine& command_line, const Config& config) {
     spdlog::error("{}", to_string(started.error()));
     return ExitCode::failed;
   }
+  auto actors = RunningActors(inbox, supervising);
   auto service = ServiceNotifier();
   const auto end = inbox.wait_for_end([](const RunStatus&) {}, [&] { service.alive(true, "taking part"); });
   service.stopping(end.reason);
   const auto seconds = Seconds(std::chrono::steady_clock::now() - begun).count();
   const auto summary = summary_of(inbox, end, name, clients.size(), seconds);
-  inbox.stop(supervising);
+  actors.stop();
   if (folder)
     if (auto ok = write_summary(folder->path() / "summary.json", summary); !ok)
       spdlog::error("{}", ok.error().text);

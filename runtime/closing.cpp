@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "learning/data/own_data.hpp"
 #include "learning/pruning.hpp"
 #include "learning/quantized_export.hpp"
 #include "runtime/safetensors.hpp"
@@ -62,9 +64,8 @@ void say_farewell(NodeInbox& inbox, const std::string& reason) {
 
 /// On the data that the server has; none: it has none, or the model computes nothing.
 std::optional<double> accuracy_of(const ServerSetup& setup, Parameters model) {
-  const auto& data = setup.workbench.data.test;
-  if (!data || data->size() == 0) return std::nullopt;
-  const auto view = std::make_shared<const DataView>(DataView::all(data));
+  const auto view = test_data(setup.workbench);
+  if (!view || view->size() == 0) return std::nullopt;
   auto job = setup.workbench.trainer->evaluate(std::make_shared<const Parameters>(std::move(model)), view);
   if (!succeeded(job, "the model in 8 bits is not evaluated")) return std::nullopt;
   while (!(*job)->run_slice(std::chrono::steady_clock::time_point::max())) {
@@ -81,6 +82,19 @@ std::optional<double> export_int8(const ServerSetup& setup, const Parameters& mo
   return accuracy_of(setup, dequantized(small));
 }
 
+/// What a reader of the model alone has to know.
+std::string about_model(const ServerSetup& setup, Version version) {
+  const auto& bench = setup.workbench;
+  auto about = nlohmann::ordered_json();
+  about["model"] = bench.model_name;
+  about["version"] = version;
+  about["run_id"] = setup.store->run_id();
+  about["loss"] = to_string(setup.config.trainer.loss);
+  about["schema"] =
+      nlohmann::ordered_json::parse(to_json(bench.schema ? *bench.schema : shared_schema(setup.config.data)));
+  return about.dump(2) + "\n";
+}
+
 void export_model(const ServerSetup& setup, const Parameters& model, RunSummary& summary) {
   const auto& folder = setup.folder.path();
   summary.model_sha256 = model.sha256();
@@ -91,7 +105,9 @@ void export_model(const ServerSetup& setup, const Parameters& model, RunSummary&
                                                      {"run_id", setup.store->run_id()}};
   if (summary.sparsity > 0) metadata["sparsity"] = std::to_string(summary.sparsity);
   succeeded(write_safetensors(model, metadata, folder / "model.safetensors"), "model.safetensors");
-  auto scripted = setup.workbench.trainer->export_torchscript(model, folder / "model.pt");
+  const auto terms =
+      ExportTerms{setup.workbench.known_standardisation(), about_model(setup, summary.model_version)};
+  auto scripted = setup.workbench.trainer->export_torchscript(model, folder / "model.pt", terms);
   if (!scripted && scripted.error().code != ec::unsupported_format) succeeded(scripted, "model.pt");
   if (setup.config.export_int8) summary.int8_accuracy = export_int8(setup, model, std::move(metadata));
 }

@@ -86,6 +86,8 @@ struct Options {
   bool json = false;
   std::string format = "csv";
   std::string version;
+  std::string model;
+  bool probabilities = false;
 };
 
 using Parsed = tl::expected<CommandLine, CommandLineEnd>;
@@ -185,6 +187,7 @@ Parsed config_command(const Options& options, Action action) {
   auto command = CommandLine();
   command.action = action;
   command.target = options.target;
+  if (!options.out.empty()) command.out = options.out;
   command.config = std::move(*sources);
   return command;
 }
@@ -200,6 +203,8 @@ CommandLine plain_command(const Options& options, Action action) {
   command.target_accuracy = options.target_accuracy;
   command.without = options.without;
   command.json = options.json;
+  command.model = options.model;
+  command.probabilities = options.probabilities;
   if (!options.out.empty()) command.out = options.out;
   return command;
 }
@@ -326,6 +331,7 @@ struct Grammar {
     return app_of.add_option("targets", options.targets)->type_name(value)->required();
   }
   void add_run_commands();
+  void add_data_commands();
   void add_key_commands();
   void add_config_commands();
 };
@@ -368,6 +374,19 @@ void Grammar::add_run_commands() {
   exporting.add_option("--out", options.out, "where to")->type_name("FILE");
 }
 
+void Grammar::add_data_commands() {
+  auto& predict = plain(app, "predict", Action::predict);
+  predict.add_option("--model", options.model, "a run's folder, or a model.pt")
+      ->type_name("RUN_DIR|FILE")
+      ->required();
+  predict.add_option("--data", options.target, "what to predict from")->type_name("FILE")->required();
+  predict.add_option("--out", options.out, "where to")->type_name("FILE");
+  predict.add_flag("--probabilities", options.probabilities, "of every class, not only of the likeliest");
+  auto& data = command(app, "data", [this] { return config_command(options, Action::check_data); });
+  add_settings(data, options);
+  data.add_option("--schema", options.out, "where to write what they look like")->type_name("FILE");
+}
+
 void Grammar::add_key_commands() {
   auto& keys = *app.add_subcommand("keys");
   keys.require_subcommand(1);
@@ -407,6 +426,7 @@ Grammar::Grammar() {
   app.set_help_flag("--help,-h", "print the help");
   add_role_options(app, options);
   add_run_commands();
+  add_data_commands();
   add_key_commands();
   add_config_commands();
   target(command(app, "completion", [this] { return completion_command(options); }), "bash|zsh");

@@ -39,6 +39,8 @@ enum class Action : std::uint8_t {
   runs,            ///< a table of the runs below `target`
   inspect,         ///< what the file or run at `target` holds
   export_run,      ///< the run at `target` in a format of others
+  predict,         ///< what the model at `model` says of the samples at `target`
+  check_data,      ///< whether the own data that the settings name are right, and what they look like
   keys_init,       ///< make a federation's keys in `target`
   keys_client,     ///< make keys for the client `name` in `target`
   keys_revoke,     ///< take the client `name` off the allow list in `target`
@@ -77,7 +79,7 @@ struct CommandLine {
   Role role = Role::simulate;
   ConfigSources
       config;  ///< --config and --set; --seed, --bind, --port, --log-* and --no-progress are settings too
-  std::optional<std::filesystem::path> out;
+  std::optional<std::filesystem::path> out;  ///< of a role: DIR; of data: where the schema goes
   bool resume = false;
   HostPort join;       ///< of a client: its aggregator
   std::string name;    ///< of a client; empty: not given
@@ -91,6 +93,8 @@ struct CommandLine {
   bool json = false;                            ///< of runs and inspect: for programs, not for people
   ExportFormat format = ExportFormat::metrics;  ///< of export
   std::optional<Version> version;               ///< of export; none: the newest that is kept
+  std::string model;                            ///< of predict: RUN_DIR or model.pt
+  bool probabilities = false;                   ///< of predict: of every class
   Shell shell = Shell::bash;                    ///< of completion
 };
 

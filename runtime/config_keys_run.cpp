@@ -63,14 +63,53 @@ std::vector<ConfigKey> model_keys() {
 std::vector<ConfigKey> data_keys() {
   return {
       key("data.name", FL_CONFIG_MEMBER(data.name))
-          .one_of({"mnist", "synthetic_digits", "synthetic_logistic", "csv", "npz"}, {"csv", "npz"})
+          .one_of({"mnist", "synthetic_digits", "synthetic_logistic", "csv", "npz", "images", "idx", "text"})
           .makes_the_run()
-          .says("mnist: the handwritten digits, from the four IDX files in data.dir, or any set in the same "
-                "form. "
-                "synthetic_digits: drawn digits with random distortion; needs no files. synthetic_logistic: "
-                "the FedProx "
-                "paper's synthetic(α, β), for the model \"logistic\", where the data itself says who owns "
-                "what."),
+          .says(
+              "mnist: the handwritten digits, from the four IDX files in data.dir, or any set in the same "
+              "form. synthetic_digits: drawn digits with random distortion; needs no files. "
+              "synthetic_logistic: the FedProx paper's synthetic(α, β), for the model \"logistic\", where "
+              "the data itself says who owns what. Data of your own, which each client has for itself "
+              "(docs/own_data.md): csv: tables with a header. npz: NumPy's arrays x and y. images: a folder "
+              "of PNG and JPEG files for each class. idx: images in the form of MNIST's, of any size. text: "
+              "the next character is predicted, for the model \"lstm_char\"."),
+      key("data.file", FL_CONFIG_MEMBER(data.file))
+          .is_path()
+          .says(
+              "Own data: the client's file, or a folder of them. In a simulation each file of a folder is a "
+              "client's, in the order of their names; one file is divided among all as data.partition says. "
+              "An aggregator needs it only where data.schema and data.test_file do not say what the data "
+              "look like."),
+      key("data.test_file", FL_CONFIG_MEMBER(data.test_file))
+          .is_path()
+          .says(
+              "Own data to evaluate on, for an aggregator or a simulation. Empty: what data.file has for it "
+              "(x_test of an npz, t10k of idx), else, in a simulation, data.test_fraction of it."),
+      key("data.test_fraction", FL_CONFIG_MEMBER(data.test_fraction))
+          .in(between(0.001, 0.9))
+          .makes_the_run()
+          .says(
+              "Share of each file of data.file that a simulation evaluates on where there is nothing else."),
+      key("data.schema", FL_CONFIG_MEMBER(data.schema_file))
+          .is_path()
+          .says("A file that says which columns or what shape, and which classes the own data of all clients "
+                "have; `fl_actor_node data --schema FILE` writes one. Empty: what data.file shows. The "
+                "aggregator sends it to the clients."),
+      key("data.target", FL_CONFIG_MEMBER(data.target))
+          .says("The column of a csv that is predicted. Empty: the last one."),
+      key("data.ignore", FL_CONFIG_MEMBER(data.ignore))
+          .says("Columns of a csv that are not read, such as names and record numbers."),
+      key("data.categorical", FL_CONFIG_MEMBER(data.categorical))
+          .says("Columns of a csv whose numbers name categories, such as postcodes. Columns with texts are "
+                "categorical anyway."),
+      key("data.standardise", FL_CONFIG_MEMBER(data.standardise))
+          .says("Whether the numbers of csv and npz are brought to mean 0 and deviation 1 over all clients. "
+                "Each client says count, mean and squared deviations of its inputs, and no row; missing "
+                "numbers count as the mean."),
+      key("data.text_length", FL_CONFIG_MEMBER(data.text_length))
+          .in(between(1, 10'000))
+          .makes_the_run()
+          .says("Characters of a text from which the next one is predicted."),
       key("data.dir", FL_CONFIG_MEMBER(data.dir))
           .says("Folder of the data files, plain or .gz; scripts/fetch_mnist.sh fills data/mnist."),
       key("data.partition", FL_CONFIG_MEMBER(partition.name))

@@ -152,10 +152,12 @@ Result<void> check_training(const Config& config, const Origins& origins) {
                           "model.name = \"flat\" needs model.parameters, its size in numbers, at least 1");
   const auto& augmentation = config.training.augmentation;
   const auto augments = config.training.augments();
-  if (augments && config.data.name == "synthetic_logistic")
+  const auto& data = config.data.name;
+  if (augments && (data == "synthetic_logistic" || data == "csv" || data == "text"))
     return origins.refuse({"data.name", "data.augment", "data.balance"},
-                          "data.name = \"synthetic_logistic\" has no images to augment; use data.balance = "
-                          "\"oversample\" or train.class_balance, and leave data.augment at false");
+                          "data.name = \"" + data +
+                              "\" has no images to augment; use data.balance = "
+                              "\"oversample\" or train.class_balance, and leave data.augment at false");
   const auto does_nothing = augmentation.shift == 0 && augmentation.rotation == 0 &&
                             augmentation.scale == 0 && augmentation.elastic == 0 && augmentation.erasing == 0;
   if (augments && does_nothing)

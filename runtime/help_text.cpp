@@ -24,6 +24,9 @@ Usage:
   fl_actor_node inspect FILE|RUN_DIR [--json]     what is in a run's folder, a snapshot, a kept update or safetensors
   fl_actor_node export RUN_DIR [--format csv|updates-csv|safetensors|snapshot] [--version N] [--out FILE]
                                                   a run's metrics, decisions or model, for other programs
+  fl_actor_node predict --model RUN_DIR|FILE --data FILE [--out FILE] [--probabilities]
+                                                  what a model.pt says of a table, of arrays or of images, as CSV
+  fl_actor_node data [--config FILE] [--set KEY=VALUE]... [--schema FILE]   check data of your own before a run
   fl_actor_node config show [--config FILE] [--set KEY=VALUE]...   the settings as a run would use them
   fl_actor_node config check FILE...              whether files with settings are right
   fl_actor_node config default | docs             every key with its default, as TOML or as a reference

@@ -108,4 +108,22 @@ class NodeInbox {
   std::function<void(const Peers&)> tell_;
 };
 
+/// Stops the actors at the latest when the scope is left, also by an exception: their system's end would wait
+/// for them for ever.
+class RunningActors {
+ public:
+  RunningActors(NodeInbox& inbox, supervisor_actor supervisor)
+      : inbox_(inbox), supervisor_(std::move(supervisor)) {}
+  RunningActors(const RunningActors&) = delete;
+  ~RunningActors() { stop(); }
+
+  void stop() {
+    if (supervisor_) inbox_.stop(std::exchange(supervisor_, nullptr));
+  }
+
+ private:
+  NodeInbox& inbox_;
+  supervisor_actor supervisor_;
+};
+
 }  // namespace fl

@@ -10,12 +10,14 @@
 #include "runtime/completion.hpp"
 #include "runtime/config_command.hpp"
 #include "runtime/dashboard/view_command.hpp"
+#include "runtime/data_command.hpp"
 #include "runtime/export_command.hpp"
 #include "runtime/help_text.hpp"
 #include "runtime/inspect_command.hpp"
 #include "runtime/keys_command.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/manual_page.hpp"
+#include "runtime/predict_command.hpp"
 #include "runtime/remote_control.hpp"
 #include "runtime/replay_command.hpp"
 #include "runtime/roles.hpp"
@@ -56,6 +58,8 @@ std::optional<ExitCode> run_without_settings(const CommandLine& command_line, co
       return inspect(command_line.target, command_line.json);
     case Action::export_run:
       return export_run({command_line.target, command_line.format, command_line.version, command_line.out});
+    case Action::predict:
+      return predict({command_line.model, command_line.target, command_line.out, command_line.probabilities});
     case Action::keys_init:
     case Action::keys_client:
     case Action::keys_revoke:
@@ -88,6 +92,8 @@ ExitCode run(const CommandLine& command_line, const AddToConfig& add) {
       return pardon(command_line.target, command_line.name);
     case Action::view:
       return view_run(command_line.target, config->dashboard);
+    case Action::check_data:
+      return check_data(*config, command_line.out);
     case Action::config_show:
       return print_text(to_toml(*config));
     default:

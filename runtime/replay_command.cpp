@@ -1,4 +1,5 @@
 #include "runtime/replay_command.hpp"
+#include "runtime/data_file.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -92,7 +93,9 @@ ExitCode replay_run(const ReplayRequest& request) {
     if (!client) return complain(ExitCode::refused, client.error().text);
     options.without.insert(*client);
   }
-  const auto trainer = make_model(*config);
+  const auto data = read_data_file(request.folder);
+  if (!data) return complain(ExitCode::refused, data.error().text);
+  const auto trainer = make_model(*config, *data ? &(*data)->schema : nullptr);
   if (!trainer) return complain(ExitCode::refused, trainer.error().text);
   const auto pruned = newest_pruned(*database);
   if (!pruned) return complain(ExitCode::failed, pruned.error().text);

@@ -26,8 +26,8 @@ constexpr auto kLockName = "lock";
 constexpr auto kConfigName = "config.toml";
 
 /// What a run leaves in its folder.
-constexpr std::array kRunNames = {kLockName,       kConfigName, "run.db", "run.db-wal", "run.db-shm",
-                                  "metrics.jsonl", "client.db", "spool",  "checkpoints"};
+constexpr std::array kRunNames = {kLockName,       kConfigName, "run.db", "run.db-wal",  "run.db-shm",
+                                  "metrics.jsonl", "client.db", "spool",  "checkpoints", "data.json"};
 
 bool is_there(const fs::path& path) {
   auto error = std::error_code();

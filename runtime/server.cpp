@@ -61,6 +61,7 @@ Welcome terms_of(const ServerSetup& setup) {
   terms.update_content = wants_model(config.strategy.name) ? "model" : "delta";
   terms.validation_fraction = config.validation_fraction;
   terms.changes_only = !config.downloads.whole_only();
+  if (setup.workbench.schema) terms.data_schema = to_json(*setup.workbench.schema);
   return terms;
 }
 
@@ -81,11 +82,6 @@ class CurrentAllowList {
   mutable std::mutex mutex_;
   AllowListPtr list_;
 };
-
-std::shared_ptr<const DataView> test_data(const Workbench& workbench) {
-  if (!workbench.data.test) return nullptr;
-  return std::make_shared<const DataView>(DataView::all(workbench.data.test));
-}
 
 /// The server's own actors, in the order of starting.
 std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPlan& plan,
@@ -120,7 +116,10 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
                       },
                       entering(&Peers::metrics)});
 
-  const auto means = EvaluationMeans{trainer, test_data(setup.workbench), setup.pool, setup.ahead};
+  const auto& bench = setup.workbench;
+  const auto unscaled =
+      bench.data.test ? std::make_shared<const DataView>(DataView::all(bench.data.test)) : nullptr;
+  const auto means = EvaluationMeans{trainer, unscaled, setup.pool, setup.ahead, bench.survey};
   children.push_back({"evaluator",
                       [=, options = config.evaluation](caf::actor_system& system) {
                         return handle_of(system.spawn(evaluator, options, means, chaos));
@@ -185,6 +184,7 @@ std::vector<ChildSpec> server_children(const ServerSetup& setup, const ServerPla
   sessions.evaluate_on_clients = config.evaluation.on_clients;
   if (on_network) sessions.transfer_folder = store->transfer_folder();
   sessions.downloads = downloads;
+  sessions.survey = bench.survey;
   sessions.conduct = config.conduct;
   // Clients of this process cost no more than they are worth.
   if (!on_network) sessions.conduct.max_requests_per_second = 0;
@@ -232,6 +232,10 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
   if (!folder) return tl::unexpected(folder.error());
   auto store = Result<std::shared_ptr<RunStore>>(nullptr);
   if (*start != RunFolder::Start::completed) {
+    if (auto ok = keep_data(*workbench, config, folder->path()); !ok) {
+      std::move(*folder).discard();
+      return tl::unexpected(ok.error());
+    }
     const auto identity =
         SnapshotIdentity{workbench->model_name, to_string(config.strategy.name), config.seed};
     const auto ledger =
@@ -331,6 +335,7 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
           {0, utc_text(time), "log", level == "warn" ? "warning" : std::string(level), std::string(message)});
     });
 
+  auto actors = RunningActors(inbox, supervising);
   auto service = ServiceNotifier();
   const auto end = inbox.wait_for_end([&](const RunStatus& status) {
     display.show(status);
@@ -340,7 +345,7 @@ ExitCode run_server(ServerSetup setup, ServerPlan plan, caf::actor_system& syste
   service.stopping(end.reason);
   auto summary = close_run(setup, inbox, end);
   summary.resumed_from_version = *resumed_from >= 0 ? std::optional<Version>(*resumed_from) : std::nullopt;
-  inbox.stop(supervising);
+  actors.stop();
   display.finish();
   return finish_run(setup, end, std::move(summary));
 }

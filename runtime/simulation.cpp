@@ -148,8 +148,10 @@ ExitCode run_simulation(const CommandLine& command_line, const Config& config) {
   if (setup->workbench.data.train) {
     auto divided = divide(setup->workbench.data, config.partition, config.clients.count, config.seed);
     if (!divided) return refuse(divided.error());
-    spdlog::info("{} clients, {} samples, {} partition\n{}", config.clients.count,
-                 setup->workbench.data.train->size(), config.partition.name, describe(*divided));
+    const auto& data = setup->workbench.data;
+    spdlog::info("{} clients, {} samples, {}\n{}", config.clients.count, data.train->size(),
+                 data.owners.empty() ? config.partition.name + " partition" : "each its own",
+                 describe(*divided));
     partition = std::make_shared<const Partition>(std::move(*divided));
   }
   // Every client is bound to the index in its name before the first one comes.

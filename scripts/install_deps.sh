@@ -15,6 +15,7 @@ packages=(
   libprotobuf-dev protobuf-compiler         # the format of models and updates
   libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libexpected-dev
   libsqlite3-dev libxxhash-dev libzstd-dev zlib1g-dev
+  libcsv-dev libzip-dev libpng-dev libturbojpeg0-dev  # own data: tables, arrays, images
   libssl-dev libsodium-dev                  # TLS, identities
   libcpp-httplib-dev prometheus-cpp-dev libjs-chart.js  # the dashboard
   doctest-dev libbenchmark-dev python3 python3-torch  # tests and benchmarks; the last to see models from Python and back

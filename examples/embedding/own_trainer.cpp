@@ -103,7 +103,8 @@ struct Perceptron final : fl::Trainer {
                                                           DataPtr data) const override {
     return std::make_unique<Evaluation>(std::move(model), std::move(data));
   }
-  fl::Result<void> export_torchscript(const fl::Parameters&, const std::filesystem::path&) const override {
+  fl::Result<void> export_torchscript(const fl::Parameters&, const std::filesystem::path&,
+                                      const fl::ExportTerms&) const override {
     return fl::fail(fl::ec::unsupported_format, "there is no torch here");
   }
 };

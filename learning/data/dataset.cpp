@@ -73,6 +73,7 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes, 
                  std::vector<std::int64_t> labels)
     : sample_shape_(std::move(sample_shape)),
       sample_size_(product(sample_shape_)),
+      step_(sample_size_),
       classes_(classes),
       float_features_(std::move(features)),
       labels_(std::move(labels)) {
@@ -83,6 +84,7 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::uint32_t classes,
                  std::vector<std::uint8_t> features, std::vector<std::int64_t> labels)
     : sample_shape_(std::move(sample_shape)),
       sample_size_(product(sample_shape_)),
+      step_(sample_size_),
       classes_(classes),
       byte_features_(std::move(features)),
       labels_(std::move(labels)) {
@@ -93,10 +95,60 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::vector<float> feat
                  std::vector<float> targets)
     : sample_shape_(std::move(sample_shape)),
       sample_size_(product(sample_shape_)),
+      step_(sample_size_),
       float_features_(std::move(features)),
       targets_(std::move(targets)) {
   require(float_features_.size() == sample_size_ * targets_.size(),
           "Dataset: the features are not one sample for each target");
+}
+
+DatasetPtr Dataset::of_sequence(std::size_t length, std::uint32_t classes, std::vector<std::uint8_t> codes) {
+  require(codes.size() > length, "Dataset: the sequence has no sample");
+  auto dataset = Dataset();
+  dataset.sample_shape_ = {static_cast<std::int64_t>(length)};
+  dataset.sample_size_ = length;
+  dataset.step_ = 1;
+  dataset.pixels_ = false;
+  dataset.classes_ = classes;
+  dataset.labels_.assign(codes.begin() + static_cast<std::ptrdiff_t>(length), codes.end());
+  dataset.byte_features_ = std::move(codes);
+  return std::make_shared<const Dataset>(std::move(dataset));
+}
+
+void Dataset::take_targets(const Dataset& from, std::span<const std::uint32_t> rows) {
+  sample_shape_ = from.sample_shape_;
+  sample_size_ = step_ = from.sample_size_;
+  pixels_ = from.pixels_;
+  classes_ = from.classes_;
+  for (const auto row : rows)
+    if (has_labels())
+      labels_.push_back(from.labels_[row]);
+    else
+      targets_.push_back(from.targets_[row]);
+}
+
+DatasetPtr Dataset::subset(std::span<const std::uint32_t> rows) const {
+  auto part = Dataset();
+  part.take_targets(*this, rows);
+  const auto copy = [&](const auto& from, auto& to) {
+    if (from.empty()) return;
+    to.reserve(rows.size() * sample_size_);
+    for (const auto row : rows) {
+      const auto begin = from.begin() + static_cast<std::ptrdiff_t>(begin_of(row));
+      to.insert(to.end(), begin, begin + static_cast<std::ptrdiff_t>(sample_size_));
+    }
+  };
+  copy(float_features_, part.float_features_);
+  copy(byte_features_, part.byte_features_);
+  return std::make_shared<const Dataset>(std::move(part));
+}
+
+DatasetPtr Dataset::with_features(std::span<const std::uint32_t> rows, std::vector<float> features) const {
+  require(features.size() == rows.size() * sample_size_, "Dataset: the features do not fit the rows");
+  auto other = Dataset();
+  other.take_targets(*this, rows);
+  other.float_features_ = std::move(features);
+  return std::make_shared<const Dataset>(std::move(other));
 }
 
 std::uint64_t Dataset::fingerprint(std::span<const std::uint32_t> rows) const {
@@ -104,7 +156,7 @@ std::uint64_t Dataset::fingerprint(std::span<const std::uint32_t> rows) const {
   hash.add(std::as_bytes(std::span(sample_shape_)));
   hash.add(std::as_bytes(std::span(&classes_, 1)));
   for (const auto row : rows) {
-    const auto begin = row * sample_size_;
+    const auto begin = begin_of(row);
     if (byte_features_.empty())
       hash.add(std::as_bytes(std::span(float_features_).subspan(begin, sample_size_)));
     else
@@ -123,10 +175,12 @@ void Dataset::gather_features(std::span<const std::uint32_t> rows, std::span<flo
   for (const std::size_t row : rows) {
     require(row < size(), "Dataset::gather: a row lies beyond the end");
     if (byte_features_.empty()) {
-      out = std::copy_n(float_features_.data() + row * sample_size_, sample_size_, out);
+      out = std::copy_n(float_features_.data() + begin_of(row), sample_size_, out);
     } else {
-      const auto* bytes = byte_features_.data() + row * sample_size_;
-      out = std::transform(bytes, bytes + sample_size_, out, [](auto byte) { return kNormalised[byte]; });
+      const auto* bytes = byte_features_.data() + begin_of(row);
+      out = pixels_ ? std::transform(bytes, bytes + sample_size_, out,
+                                     [](auto byte) { return kNormalised[byte]; })
+                    : std::copy_n(bytes, sample_size_, out);
     }
   }
 }

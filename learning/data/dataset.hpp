@@ -13,6 +13,9 @@
 
 namespace fl {
 
+class Dataset;
+using DatasetPtr = std::shared_ptr<const Dataset>;
+
 /// Immutable samples x [N, shape…] with a target each: a class label, or a number. Stored compactly: MNIST as
 /// bytes, a quarter of float32.
 class Dataset {
@@ -25,6 +28,9 @@ class Dataset {
           std::vector<std::int64_t> labels);
   /// Float samples with numbers to predict.
   Dataset(std::vector<std::int64_t> sample_shape, std::vector<float> features, std::vector<float> targets);
+  /// Sample i is the `length` codes from i on, as numbers, and its label the code that follows: one sample
+  /// for each code but the first `length`. Codes are in [0, classes).
+  static DatasetPtr of_sequence(std::size_t length, std::uint32_t classes, std::vector<std::uint8_t> codes);
 
   std::size_t size() const { return has_labels() ? labels_.size() : targets_.size(); }
   bool has_labels() const { return classes_ > 0; }
@@ -46,20 +52,29 @@ class Dataset {
               std::span<std::int64_t> labels) const;
   /// The same with numbers.
   void gather(std::span<const std::uint32_t> rows, std::span<float> features, std::span<float> targets) const;
+  /// The samples alone.
+  void gather_features(std::span<const std::uint32_t> rows, std::span<float> features) const;
+
+  /// The samples `rows` alone, in that order. Copies them.
+  DatasetPtr subset(std::span<const std::uint32_t> rows) const;
+  /// The same with other features, [rows.size(), sample_size()].
+  DatasetPtr with_features(std::span<const std::uint32_t> rows, std::vector<float> features) const;
 
  private:
-  void gather_features(std::span<const std::uint32_t> rows, std::span<float> features) const;
+  Dataset() = default;
+  void take_targets(const Dataset& from, std::span<const std::uint32_t> rows);
+  std::size_t begin_of(std::size_t row) const { return row * step_; }
 
   std::vector<std::int64_t> sample_shape_;
   std::size_t sample_size_ = 0;
+  std::size_t step_ = 0;  ///< from the beginning of a sample to that of the next
+  bool pixels_ = true;    ///< bytes are given out normalised, not as they are
   std::uint32_t classes_ = 0;
   std::vector<float> float_features_;
   std::vector<std::uint8_t> byte_features_;
   std::vector<std::int64_t> labels_;
   std::vector<float> targets_;
 };
-
-using DatasetPtr = std::shared_ptr<const Dataset>;
 
 /// Some rows of a dataset: one client's part, or a test set.
 struct DataView {
@@ -75,18 +90,29 @@ struct DataView {
 };
 
 struct DatasetOptions {
-  std::string name = "mnist";                ///< "mnist" | "synthetic_digits" | "synthetic_logistic"
+  std::string name = "mnist";  ///< "mnist" | "synthetic_digits" | "synthetic_logistic", or own data:
+                               ///< "csv" | "npz" | "images" | "idx" | "text"
   std::filesystem::path dir = "data/mnist";  ///< of the IDX files, plain or .gz
   std::uint32_t synthetic_train = 12'000;    ///< samples of synthetic_digits to train on, ≥ 1
   std::uint32_t synthetic_test = 2'000;      ///< and to test on
   double logistic_alpha = 1;                 ///< synthetic(α, β): how much the clients' models differ
   double logistic_beta = 1;                  ///< how much their inputs differ
+  // own data: own_data.hpp
+  std::filesystem::path file = {};            ///< or a folder
+  std::filesystem::path test_file = {};       ///< empty: test_fraction of `file`
+  double test_fraction = 0.2;                 ///< in (0, 1)
+  std::filesystem::path schema_file = {};     ///< empty: found in the data
+  std::string target = {};                    ///< column of a csv; empty: the last
+  std::vector<std::string> ignore = {};       ///< columns that are not read
+  std::vector<std::string> categorical = {};  ///< columns whose numbers name categories
+  bool standardise = true;                    ///< numbers of csv and npz
+  std::uint32_t text_length = 80;             ///< characters from which the next is predicted, ≥ 1
 };
 
 /// Training samples, test samples, and, where the data itself says who owns what, each client's training
 /// rows.
 struct TrainTest {
-  DatasetPtr train;
+  DatasetPtr train;  ///< null where it was not asked for
   DatasetPtr test;
   std::vector<std::vector<std::uint32_t>> owners;  ///< empty: partition as configured
 };

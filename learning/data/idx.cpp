@@ -154,4 +154,20 @@ Result<IdxArray> read_idx(const std::filesystem::path& file, std::size_t dimensi
   return array;
 }
 
+Result<IdxPair> read_idx_pair(const std::filesystem::path& dir, const std::string& prefix) {
+  const auto images_file = find_idx(dir, prefix + "-images-idx3-ubyte");
+  if (!images_file) return tl::unexpected(images_file.error());
+  const auto labels_file = find_idx(dir, prefix + "-labels-idx1-ubyte");
+  if (!labels_file) return tl::unexpected(labels_file.error());
+  auto images = read_idx(*images_file, 3);
+  if (!images) return tl::unexpected(images.error());
+  auto labels = read_idx(*labels_file, 1);
+  if (!labels) return tl::unexpected(labels.error());
+  if (images->extents[0] != labels->extents[0])
+    return bad_file(*images_file, "holds " + std::to_string(images->extents[0]) + " images but " +
+                                      labels_file->string() + " holds " + std::to_string(labels->extents[0]) +
+                                      " labels");
+  return IdxPair{*images_file, *labels_file, std::move(*images), std::move(*labels)};
+}
+
 }  // namespace fl

@@ -27,4 +27,16 @@ Result<std::filesystem::path> find_idx(const std::filesystem::path& dir, const s
 /// read, is not of that kind, or is shorter or longer than its header says.
 Result<IdxArray> read_idx(const std::filesystem::path& file, std::size_t dimensions);
 
+/// Images [N, H, W] and their labels [N].
+struct IdxPair {
+  std::filesystem::path images_file;
+  std::filesystem::path labels_file;
+  IdxArray images;
+  IdxArray labels;
+};
+
+/// PREFIX-images-idx3-ubyte and PREFIX-labels-idx1-ubyte of a folder; `prefix` is "train" or "t10k". Fails
+/// with `bad_data`, also where there are not as many images as labels.
+Result<IdxPair> read_idx_pair(const std::filesystem::path& dir, const std::string& prefix);
+
 }  // namespace fl

@@ -20,36 +20,24 @@ tl::unexpected<Error> bad_mnist(const std::filesystem::path& file, const std::st
 
 /// One half of MNIST; `prefix` is "train" or "t10k".
 Result<DatasetPtr> load_half(const std::filesystem::path& dir, const std::string& prefix) {
-  const auto images_file = find_idx(dir, prefix + "-images-idx3-ubyte");
-  if (!images_file) return tl::unexpected(images_file.error());
-  const auto labels_file = find_idx(dir, prefix + "-labels-idx1-ubyte");
-  if (!labels_file) return tl::unexpected(labels_file.error());
+  auto pair = read_idx_pair(dir, prefix);
+  if (!pair) return tl::unexpected(pair.error());
+  const auto& [images_file, labels_file, images, labels] = *pair;
 
-  auto images = read_idx(*images_file, 3);
-  if (!images) return tl::unexpected(images.error());
-  const auto labels = read_idx(*labels_file, 1);
-  if (!labels) return tl::unexpected(labels.error());
-
-  const auto& extents = images->extents;
+  const auto& extents = images.extents;
   if (extents[1] != kMnistSide_pixels || extents[2] != kMnistSide_pixels) {
-    return bad_mnist(*images_file, "holds images of " + std::to_string(extents[1]) + " × " +
-                                       std::to_string(extents[2]) + " pixels, expected 28 × 28");
+    return bad_mnist(images_file, "holds images of " + std::to_string(extents[1]) + " × " +
+                                      std::to_string(extents[2]) + " pixels, expected 28 × 28");
   }
-  if (extents[0] != labels->extents[0]) {
-    return bad_mnist(*images_file, "holds " + std::to_string(extents[0]) + " images but " +
-                                       labels_file->string() + " holds " +
-                                       std::to_string(labels->extents[0]) + " labels");
-  }
-  const auto outside =
-      std::ranges::find_if(labels->values, [](auto label) { return label >= kMnistClasses; });
-  if (outside != labels->values.end()) {
-    return bad_mnist(*labels_file, "holds the label " + std::to_string(*outside) + " at position " +
-                                       std::to_string(outside - labels->values.begin()) +
-                                       ", expected labels from 0 to 9");
+  const auto outside = std::ranges::find_if(labels.values, [](auto label) { return label >= kMnistClasses; });
+  if (outside != labels.values.end()) {
+    return bad_mnist(labels_file, "holds the label " + std::to_string(*outside) + " at position " +
+                                      std::to_string(outside - labels.values.begin()) +
+                                      ", expected labels from 0 to 9");
   }
   return std::make_shared<const Dataset>(
       std::vector<std::int64_t>{1, kMnistSide_pixels, kMnistSide_pixels}, kMnistClasses,
-      std::move(images->values), std::vector<std::int64_t>(labels->values.begin(), labels->values.end()));
+      std::move(pair->images.values), std::vector<std::int64_t>(labels.values.begin(), labels.values.end()));
 }
 
 }  // namespace

@@ -459,6 +459,7 @@ std::string LeaseBook::why_wait() const {
   if (!started() || live() == 0)
     return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) +
            " are here)";
+  if (wanted_ && *wanted_ == 0) return "the end of the run";
   if (options_.synchronous) return "the next version";
   if (wanted_ && open_leases() >= *wanted_) return "the run's last updates (run.max_updates)";
   if (options_.max_concurrent > 0) return "a free place (schedule.max_concurrent)";

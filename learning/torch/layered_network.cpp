@@ -99,7 +99,7 @@ std::unique_ptr<BoundNetwork> LayeredNetwork::bind(std::vector<at::Tensor> tenso
 }
 
 /// A C++ torch::nn::Module cannot be scripted: the module is put together from its parameters and its source.
-void LayeredNetwork::save(const Parameters& model, const std::filesystem::path& file) const {
+torch::jit::Module LayeredNetwork::scripted(const Parameters& model) const {
   auto module = torch::jit::Module("Model");
   const auto values = views_of(tensor_over(model.values()), *layout());
   auto next = values.begin();
@@ -111,7 +111,7 @@ void LayeredNetwork::save(const Parameters& model, const std::filesystem::path& 
     module.register_module(layer.name, part);
   }
   module.define(script());
-  module.save(file.string());
+  return module;
 }
 
 std::string LayeredNetwork::script() const {

@@ -37,7 +37,7 @@ class LayeredNetwork final : public Network {
   Parameters initial_parameters(std::uint64_t seed) const override;
 
   std::unique_ptr<BoundNetwork> bind(std::vector<at::Tensor> tensors) const override;
-  void save(const Parameters& model, const std::filesystem::path& file) const override;
+  torch::jit::Module scripted(const Parameters& model) const override;
 
  private:
   std::string script() const;

@@ -2,10 +2,10 @@
 // own, so that one network serves any number of jobs.
 #pragma once
 
+#include <torch/script.h>
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -54,9 +54,8 @@ class Network {
   /// Whether batches of one sample are to be avoided: batch norm has nothing to normalise there.
   virtual bool wants_pairs() const { return false; }
 
-  /// Writes the model so that `torch.jit.load` runs it, in evaluation mode. Throws c10::Error where that
-  /// fails.
-  virtual void save(const Parameters& model, const std::filesystem::path& file) const = 0;
+  /// The model as a module of TorchScript, in evaluation mode. Throws c10::Error where that fails.
+  virtual torch::jit::Module scripted(const Parameters& model) const = 0;
 
  private:
   LayoutPtr layout_;

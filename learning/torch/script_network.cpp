@@ -15,6 +15,7 @@
 #include <set>
 #include <utility>
 
+#include "learning/torch/error_text.hpp"
 #include "learning/torch/loss.hpp"
 #include "learning/torch/network.hpp"
 
@@ -23,12 +24,6 @@ namespace fl {
 namespace {
 
 using torch::jit::Module;
-
-/// Without torch's backtrace.
-std::string text_of(const std::exception& error) {
-  const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
-  return torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
-}
 
 /// A tensor of the module: `name` in the object that owns it.
 struct Slot {
@@ -219,7 +214,7 @@ class ScriptNetwork final : public Network {
 
   bool wants_pairs() const override { return true; }
 
-  void save(const Parameters& model, const std::filesystem::path& file) const override {
+  Module scripted(const Parameters& model) const override {
     auto copy = module_.deepcopy();
     const auto views = views_of(tensor_over(model.values()), *layout());
     const auto values = values_by_path(copy);
@@ -228,7 +223,7 @@ class ScriptNetwork final : public Network {
       for (std::size_t i = 0; i < views.size(); ++i) values.at(places_[i].front()).copy_(views[i]);
     }
     copy.eval();
-    copy.save(file.string());
+    return copy;
   }
 
  private:

@@ -144,11 +144,12 @@ class TorchTrainer final : public Trainer {
     return std::make_unique<TorchEvaluationJob>(pool_, threads_, loss_, std::move(model), std::move(data));
   }
 
-  Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file) const override {
+  Result<void> export_torchscript(const Parameters& model, const std::filesystem::path& file,
+                                  const ExportTerms& terms) const override {
     if (!model.layout() || *model.layout() != *layout()) {
       return fail(ec::layout_mismatch, "the parameters given have another layout than the trainer's model");
     }
-    return write_torchscript(pool_->network(), model, file);
+    return write_torchscript(pool_->network(), model, file, terms);
   }
 
  private:

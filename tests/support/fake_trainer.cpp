@@ -71,7 +71,8 @@ Result<std::unique_ptr<EvaluationJob>> FakeTrainer::evaluate(ParametersPtr model
   return std::make_unique<Evaluating>(std::move(model), data->size());
 }
 
-Result<void> FakeTrainer::export_torchscript(const Parameters&, const std::filesystem::path&) const {
+Result<void> FakeTrainer::export_torchscript(const Parameters&, const std::filesystem::path&,
+                                             const ExportTerms&) const {
   return {};
 }
 

@@ -25,7 +25,8 @@ class FakeTrainer final : public Trainer {
                                              std::uint64_t stream_seed) const override;
   Result<std::unique_ptr<EvaluationJob>> evaluate(ParametersPtr model,
                                                   std::shared_ptr<const DataView> data) const override;
-  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&) const override;
+  Result<void> export_torchscript(const Parameters&, const std::filesystem::path&,
+                                  const ExportTerms&) const override;
 
  private:
   double seconds_;

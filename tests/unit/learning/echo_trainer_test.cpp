@@ -59,7 +59,7 @@ TEST_CASE("an echo evaluation measures nothing, and there is nothing to export")
   REQUIRE(job);
   CHECK((*job)->run_slice(kNow));
   CHECK((*job)->report().samples == 0);
-  CHECK((*trainer)->export_torchscript(*flat_model({0}), "model.pt").error().code ==
+  CHECK((*trainer)->export_torchscript(*flat_model({0}), "model.pt", {}).error().code ==
         fl::ec::unsupported_format);
 }
 

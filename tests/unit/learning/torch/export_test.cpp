@@ -39,7 +39,7 @@ TEST_CASE("an exported model has the layout's names and gives the same answers")
     const auto data = blobs({1, 28, 28}, 10, 40);
     const auto parameters = initial(*trainer);
     const auto file = folder.path / "model.pt";
-    REQUIRE(trainer->export_torchscript(*parameters, file));
+    REQUIRE(trainer->export_torchscript(*parameters, file, {}));
 
     auto module = torch::jit::load(file.string());
     auto names = std::vector<std::string>();
@@ -66,10 +66,10 @@ TEST_CASE("an exported model has the layout's names and gives the same answers")
 TEST_CASE("an export that cannot be written says so") {
   const auto folder = ScratchFolder();
   const auto trainer = trainer_of("logistic", {4}, 3);
-  const auto written = trainer->export_torchscript(*initial(*trainer), "/nowhere/at/all/model.pt");
+  const auto written = trainer->export_torchscript(*initial(*trainer), "/nowhere/at/all/model.pt", {});
   REQUIRE_FALSE(written);
   CHECK(written.error().code == ec::io_failed);
   const auto other = trainer_of("logistic", {5}, 3);
-  CHECK(other->export_torchscript(*initial(*trainer), folder.path / "never").error().code ==
+  CHECK(other->export_torchscript(*initial(*trainer), folder.path / "never", {}).error().code ==
         ec::layout_mismatch);
 }

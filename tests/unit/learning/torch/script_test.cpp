@@ -213,7 +213,7 @@ TEST_CASE("an exported script gives the answers that were evaluated, in evaluati
   const auto base = initial(*trainer);
   const auto model = moved(*base, train(*trainer, settings, base, data));
   const auto file = ModelFile(std::string());
-  REQUIRE(trainer->export_torchscript(*model, file.path));
+  REQUIRE(trainer->export_torchscript(*model, file.path, {}));
   auto module = torch::jit::load(file.path.string());
   CHECK_FALSE(module.is_training());
   auto x = at::empty({60, 4});
@@ -340,7 +340,7 @@ def forward(self, x):
   const auto model = moved(*base, update);
   CHECK(evaluate(*trainer, model, data).accuracy > 0.9);
   const auto file = ModelFile(std::string());
-  REQUIRE(trainer->export_torchscript(*model, file.path));
+  REQUIRE(trainer->export_torchscript(*model, file.path, {}));
   const auto again = make_torch_trainer(options_for(file.path, {5, 2}, 3)).value();
   CHECK(evaluate(*again, initial(*again), data).loss ==
         doctest::Approx(evaluate(*trainer, model, data).loss).epsilon(1e-5));
@@ -362,7 +362,7 @@ TEST_CASE("slices of one memory stay different tensors, other views of a tensor 
   settings.epochs = 10;
   const auto model = moved(*base, train(*trainer, settings, base, data));
   const auto file = ModelFile(std::string());
-  REQUIRE(trainer->export_torchscript(*model, file.path));
+  REQUIRE(trainer->export_torchscript(*model, file.path, {}));
   const auto again = make_torch_trainer(options_for(file.path, {4}, 2)).value();
   CHECK(initial(*again)->sha256() == model->sha256());
 }

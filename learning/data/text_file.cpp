@@ -1,0 +1,49 @@
+#include "learning/data/text_file.hpp"
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+namespace fl {
+
+namespace {
+
+constexpr std::uint8_t kFirstPrintable = 32;
+constexpr std::uint8_t kLastPrintable = 126;
+constexpr std::uint8_t kTab = 96;
+constexpr std::uint8_t kOther = 97;
+
+std::uint8_t code_of(unsigned char letter) {
+  if (letter == '\n') return 0;
+  if (letter >= kFirstPrintable && letter <= kLastPrintable)
+    return static_cast<std::uint8_t>(letter - kFirstPrintable + 1);
+  return letter == '\t' ? kTab : kOther;
+}
+
+}  // namespace
+
+DataSchema text_schema(std::uint32_t length) {
+  auto schema = DataSchema();
+  schema.kind = "text";
+  schema.shape = {std::int64_t{length}};
+  schema.classes = {"\n"};
+  for (auto letter = kFirstPrintable; letter <= kLastPrintable; ++letter)
+    schema.classes.emplace_back(1, static_cast<char>(letter));
+  schema.classes.insert(schema.classes.end(), {"\t", "other"});
+  return schema;
+}
+
+Result<void> read_text_codes(const std::filesystem::path& file, std::vector<std::uint8_t>& codes) {
+  errno = 0;
+  auto input = std::ifstream(file, std::ios::binary);
+  const auto text = std::string(std::istreambuf_iterator<char>(input), {});
+  if (!input && !input.eof())
+    return fail(ec::bad_data, file.string() + " cannot be read: " + std::generic_category().message(errno));
+  for (auto at = std::size_t{0}; at < text.size(); ++at)
+    if (text[at] != '\r' || at + 1 == text.size() || text[at + 1] != '\n')
+      codes.push_back(code_of(static_cast<unsigned char>(text[at])));
+  return {};
+}
+
+}  // namespace fl
