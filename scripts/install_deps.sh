@@ -16,6 +16,7 @@ packages=(
   libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libexpected-dev
   libsqlite3-dev libxxhash-dev libzstd-dev zlib1g-dev
   libssl-dev libsodium-dev                  # TLS, identities
+  libisal-dev                               # the checksums of TensorBoard's files (CRC-32C)
   libcpp-httplib-dev prometheus-cpp-dev libjs-chart.js  # the dashboard
   doctest-dev libbenchmark-dev python3 python3-torch  # tests and benchmarks; the last to see models from Python and back
   zsh                                       # the test of its completions
