@@ -1,17 +1,30 @@
 """Whole federations in one process: same seed, same bytes; crashes on purpose; interruption and resume."""
 
+import hashlib
+import json
 import os
 import signal
 import struct
+import subprocess
 import time
 import unittest
 
-from federation import ECHO, PATIENCE_SECONDS, FederationTest, main
+from federation import ECHO, PATIENCE_SECONDS, FederationTest, main, python_with_torch
+from safetensors_reader import read_safetensors
 from tensorboard_reader import read_events
+
+PYTHON = python_with_torch()
 
 # Small enough for a test, real all the same: drawn digits, a real network, real training.
 SMALL = ["data.name=synthetic_digits", "data.synthetic_train=3000", "data.synthetic_test=500",
          "model.name=mlp_2nn", "clients.count=3", "train.learning_rate=0.05", "train.batch_size=10"]
+
+# Prints [name, type, shape, bytes] of each parameter.
+PARAMETERS = """
+import json, sys, torch
+print(json.dumps([(name, {torch.float32: "F32"}[value.dtype], list(value.shape), value.detach().numpy().tobytes().hex())
+                  for name, value in torch.jit.load(sys.argv[1]).named_parameters()]))
+"""
 
 
 def single(value):
@@ -86,6 +99,22 @@ class Training(FederationTest):
                 wanted |= {f"eval/{name}": value for name, value in line.get("eval_metrics", {}).items()}
             self.assertEqual(said, {tag: single(value) for tag, value in wanted.items()})
         self.assertTrue(any("eval/loss" in said for _, _, said in scalars))
+
+    @unittest.skipIf(PYTHON is None, "no Python here has torch (Debian: python3-torch)")
+    def test_both_files_of_the_model_hold_what_the_summary_says(self):
+        run = self.folder / "run"
+        summary = self.simulate("run", "run.max_versions=1", "model.export_int8=true")
+        done = subprocess.run([PYTHON, "-c", PARAMETERS, run / "model.pt"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        scripted = [tuple(entry) for entry in json.loads(done.stdout)]
+        tensors, metadata = read_safetensors(run / "model.safetensors")
+        self.assertEqual([(name, dtype, shape, content.hex()) for name, (dtype, shape, content) in tensors.items()], scripted)
+        self.assertEqual(hashlib.sha256(b"".join(content for _, _, content in tensors.values())).hexdigest(),
+                         summary["model_sha256"])
+        self.assertEqual((metadata["model"], metadata["version"]), ("mlp_2nn", "1"))
+        small, _ = read_safetensors(run / "model.int8.safetensors")
+        self.assertEqual({name: shape for name, (_, shape, _) in small.items() if not name.endswith(".scale")},
+                         {name: shape for name, (_, shape, _) in tensors.items()})
 
 
 class Chaos(FederationTest):
