@@ -30,7 +30,7 @@ install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs")
 # -- The libraries ----------------------------------------------------------------------------------------------------
 
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
-set(libraries fl_options fl_proto fl_messages fl_learning fl_actors fl_runtime)
+set(libraries fl_options fl_proto fl_messages fl_learning fl_actors fl_tensorboard_proto fl_runtime)
 if(FL_WITH_TORCH)
   list(APPEND libraries fl_torch fl_learning_torch)
 endif()
@@ -72,8 +72,8 @@ set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "${PROJECT_DESCRIPTION}: libraries and 
 # What Dependencies.cmake looks for.
 set(development_packages
     cmake pkg-config libcaf-dev libprotobuf-dev libspdlog-dev libexpected-dev nlohmann-json3-dev libsqlite3-dev zlib1g-dev
-    libcli11-dev libtomlplusplus-dev libxxhash-dev libzstd-dev libsodium-dev libssl-dev libcsv-dev libzip-dev libpng-dev
-    libturbojpeg0-dev)
+    libcli11-dev libtomlplusplus-dev libxxhash-dev libzstd-dev libsodium-dev libisal-dev libssl-dev libcsv-dev libzip-dev
+    libpng-dev libturbojpeg0-dev libcpp-httplib-dev prometheus-cpp-dev)
 if(FL_WITH_TORCH)
   list(APPEND development_packages libtorch-dev)
 endif()

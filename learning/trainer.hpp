@@ -117,7 +117,7 @@ inline std::uint64_t samples_processed(const TrainingSettings& settings, std::ui
 /// What a client decides about its own training (`train.*` that does not travel), and the model's name.
 struct TrainerOptions {
   std::string backend = "torch";       ///< "torch" | "echo"
-  std::string model = "simple_cnn";    ///< "simple_cnn" | "mcmahan_cnn" | "mlp_2nn" | "logistic" | "flat"
+  std::string model = "simple_cnn";    ///< of learning/torch/networks.cpp, such as "lstm_char"; or "flat"
   std::filesystem::path model_file;    ///< a TorchScript module instead of `model`; empty: none
   std::uint64_t model_parameters = 0;  ///< for "flat": floats, ≥ 1
   double echo_seconds = 0;             ///< what an echo task pretends to take, ≥ 0

@@ -131,6 +131,7 @@ struct Config {
   SupervisionOptions supervision;
   LogOptions log;
   bool show_progress = true;
+  bool tensorboard = false;  ///< of the server: also writes event files for TensorBoard
 
   /// Of a program that embeds this one (docs/embedding.md): makes the trainer instead of train.backend and
   /// model.name, given what the data look like. Empty: as they say.

@@ -154,6 +154,9 @@ std::vector<ConfigKey> process_keys() {
           .says("One JSON object a line instead of text; --log-json is short for it."),
       key("log.progress", FL_CONFIG_MEMBER(show_progress))
           .says("Show how the run goes; --no-progress is short for false."),
+      key("log.tensorboard", FL_CONFIG_MEMBER(tensorboard))
+          .says("Whether aggregator and simulate also write what metrics.jsonl says for TensorBoard, to the "
+                "folder tensorboard/ of the run."),
   };
 }
 

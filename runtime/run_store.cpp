@@ -34,7 +34,9 @@ RunStore::RunStore(const std::filesystem::path& folder, RunStoreOptions options,
       metrics_(folder / "metrics.jsonl"),
       snapshots_(folder / "checkpoints", std::move(options.identity), options.keep_snapshots),
       ledger_(folder / "updates", options.ledger),
-      spool_(folder / "spool") {}
+      spool_(folder / "spool") {
+  if (options.tensorboard) tensorboard_.emplace(folder / "tensorboard");
+}
 
 Result<std::shared_ptr<RunStore>> RunStore::open(const std::filesystem::path& folder,
                                                  RunStoreOptions options) {
@@ -345,7 +347,10 @@ Result<void> RunStore::save_version(const VersionRecord& version) {
                                  {signed_of(version.version)}, [&](const SqlRow&) { known = true; });
     return removed ? insert_version(database_, version) : removed;
   });
-  if (ok && known) lines_missing_ = true;
+  if (ok && known) {
+    lines_missing_ = true;
+    if (tensorboard_) tensorboard_->go_on_with(version.version);
+  }
   return ok;
 }
 
@@ -366,6 +371,7 @@ Result<void> RunStore::complete_version(Version version, const std::optional<Eva
        evaluation ? SqlValue(signed_of(evaluation->samples)) : SqlValue(nullptr), signed_of(version)},
       [&](const SqlRow& row) { completed = version_of_row(row); });
   if (!ok) return ok;
+  if (completed && tensorboard_) tensorboard_->append(*completed);
   if (!completed && !lines_missing_) return {};
   // The row comes first: a crash between the two, or a full disk, costs a line until the next one is written,
   // never doubles one.
@@ -397,13 +403,25 @@ Result<void> RunStore::add_unsaved_versions() {
   return {};
 }
 
+/// What has no line yet has one after this.
+Result<void> RunStore::complete_all_versions() {
+  if (tensorboard_) {
+    const auto last = newest_version(database_);
+    if (!last) return tl::unexpected(last.error());
+    tensorboard_->go_on_with(*last ? (*last)->version + 1 : 1);
+    auto ok = for_each_version(database_, "WHERE complete = 0 ORDER BY version",
+                               [&](const auto& version) { tensorboard_->append(version); });
+    if (!ok) return ok;
+  }
+  return database_.run("UPDATE versions SET complete = 1");
+}
+
 Result<RunTotals> RunStore::roll_back(Version version) {
   const auto files_lock = std::lock_guard(snapshots_mutex_);
   const auto lock = std::lock_guard(mutex_);
   auto done = database_.transaction([&]() -> Result<void> {
     if (auto ok = keeps_updates() ? add_unsaved_versions() : forget_above(version); !ok) return ok;
-    // What has no line yet has one after this.
-    return database_.run("UPDATE versions SET complete = 1");
+    return complete_all_versions();
   });
   if (done && !keeps_updates()) done = snapshots_.remove_above(version);
   if (!done) return tl::unexpected(done.error());

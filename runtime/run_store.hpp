@@ -1,4 +1,5 @@
-// The run store: DIR/run.db (SQLite, WAL mode), DIR/metrics.jsonl and DIR/checkpoints/.
+// The run store: DIR/run.db (SQLite, WAL mode), DIR/metrics.jsonl, DIR/checkpoints/ and, where it is wanted,
+// DIR/tensorboard/.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "runtime/run_ledger.hpp"
 #include "runtime/snapshot_file.hpp"
 #include "runtime/sqlite_database.hpp"
+#include "runtime/tensorboard_file.hpp"
 
 namespace fl {
 
@@ -31,6 +33,7 @@ struct RunStoreOptions {
   SnapshotIdentity identity;         ///< of the run's snapshots
   std::uint32_t keep_snapshots = 3;  ///< ≥ 1
   LedgerOptions ledger;
+  bool tensorboard = false;  ///< also writes DIR/tensorboard/
 };
 
 /// What a run folder tells of its run.
@@ -103,12 +106,14 @@ class RunStore final : public RunStorage {
   Result<void> forget_above(Version version);
   void clean_spool(bool at_start);
   Result<void> add_unsaved_versions();
+  Result<void> complete_all_versions();
   Result<void> rewrite_metrics();
   Result<void> check_durability();
 
-  std::mutex mutex_;  ///< of the database and metrics.jsonl; taken after the other where both are
+  std::mutex mutex_;  ///< of the database and the files of metrics; taken after the other where both are
   SqliteDatabase database_;
   MetricsFile metrics_;
+  std::optional<TensorboardFile> tensorboard_;
   bool lines_missing_ = false;  ///< metrics.jsonl lacks a version of the database, or holds half a line
   std::mutex snapshots_mutex_;  ///< a snapshot being written holds up nothing else
   SnapshotFolder snapshots_;

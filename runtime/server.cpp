@@ -240,7 +240,8 @@ Result<ServerSetup> prepare_server(const CommandLine& command_line, const Config
         SnapshotIdentity{workbench->model_name, to_string(config.strategy.name), config.seed};
     const auto ledger =
         LedgerOptions{config.store.durability == "update", config.store.keep_updates, config.store.max_bytes};
-    store = RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger});
+    store =
+        RunStore::open(folder->path(), {identity, config.store.keep_snapshots, ledger, config.tensorboard});
     if (!store) return tl::unexpected(store.error());
   }
   const auto workers = std::max(

@@ -17,6 +17,7 @@ packages=(
   libsqlite3-dev libxxhash-dev libzstd-dev zlib1g-dev
   libcsv-dev libzip-dev libpng-dev libturbojpeg0-dev  # own data: tables, arrays, images
   libssl-dev libsodium-dev                  # TLS, identities
+  libisal-dev                               # the checksums of TensorBoard's files (CRC-32C)
   libcpp-httplib-dev prometheus-cpp-dev libjs-chart.js  # the dashboard
   doctest-dev libbenchmark-dev python3 python3-torch  # tests and benchmarks; the last to see models from Python and back
   zsh                                       # the test of its completions

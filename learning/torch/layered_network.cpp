@@ -4,24 +4,39 @@
 #include <torch/script.h>
 
 #include <cmath>
+#include <utility>
 
 namespace fl {
 
 namespace {
 
-std::int64_t fan_in(const Layer& layer) {
-  return layer.kind == LayerKind::convolution ? layer.in * layer.kernel * layer.kernel : layer.in;
+/// U(−b, b), b = 1 / √count.
+double bound_of(std::int64_t count) {
+  return 1.0 / std::sqrt(static_cast<double>(count));
+}
+
+/// An LSTM has four gates: input, forget, cell, output.
+constexpr std::int64_t kGates = 4;
+
+std::vector<LayerParameter> lstm_parameters(const Layer& layer) {
+  auto all = std::vector<LayerParameter>();
+  const auto rows = kGates * layer.out;
+  for (auto level = std::int64_t{0}; level < layer.depth; ++level) {
+    const auto ending = "_l" + std::to_string(level);
+    const auto bound = bound_of(layer.out);
+    all.push_back({"weight_ih" + ending, {rows, level == 0 ? layer.in : layer.out}, bound});
+    all.push_back({"weight_hh" + ending, {rows, layer.out}, bound});
+    all.push_back({"bias_ih" + ending, {rows}, bound});
+    all.push_back({"bias_hh" + ending, {rows}, bound});
+  }
+  return all;
 }
 
 LayoutPtr layout_of(const std::vector<Layer>& layers) {
   auto layout = std::make_shared<Layout>();
-  for (const auto& layer : layers) {
-    if (!layer.has_parameters()) continue;
-    auto weight = std::vector<std::int64_t>{layer.out, layer.in};
-    if (layer.kind == LayerKind::convolution) weight.insert(weight.end(), 2, layer.kernel);
-    layout->add(layer.name + ".weight", std::move(weight));
-    layout->add(layer.name + ".bias", {layer.out});
-  }
+  for (const auto& layer : layers)
+    for (auto& parameter : parameters_of(layer))
+      layout->add(layer.name + "." + parameter.name, std::move(parameter.shape));
   return layout;
 }
 
@@ -63,6 +78,21 @@ class BoundLayers final : public BoundNetwork {
         case LayerKind::flatten:
           x = at::flatten(x, 1);
           break;
+        case LayerKind::embedding:
+          x = at::embedding(*next++, x.to(at::kLong));
+          break;
+        case LayerKind::lstm: {
+          const auto begin = at::zeros({layer.depth, x.size(0), layer.out}, x.options());
+          const auto parameters = at::TensorList(&*next, parameters_of(layer).size());
+          x = std::get<0>(at::lstm(x, {begin, begin}, parameters, /*has_biases=*/true, layer.depth,
+                                   /*dropout=*/0, /*train=*/true, /*bidirectional=*/false,
+                                   /*batch_first=*/true));
+          next += static_cast<std::ptrdiff_t>(parameters.size());
+          break;
+        }
+        case LayerKind::last:
+          x = x.select(1, -1);
+          break;
       }
     }
     return x;
@@ -75,6 +105,29 @@ class BoundLayers final : public BoundNetwork {
 
 }  // namespace
 
+std::vector<LayerParameter> parameters_of(const Layer& layer) {
+  switch (layer.kind) {
+    case LayerKind::convolution: {
+      const auto bound = bound_of(layer.in * layer.kernel * layer.kernel);
+      return {{"weight", {layer.out, layer.in, layer.kernel, layer.kernel}, bound},
+              {"bias", {layer.out}, bound}};
+    }
+    case LayerKind::linear:
+      return {{"weight", {layer.out, layer.in}, bound_of(layer.in)},
+              {"bias", {layer.out}, bound_of(layer.in)}};
+    case LayerKind::embedding:
+      return {{"weight", {layer.in, layer.out}, std::nullopt}};
+    case LayerKind::lstm:
+      return lstm_parameters(layer);
+    case LayerKind::relu:
+    case LayerKind::max_pool:
+    case LayerKind::flatten:
+    case LayerKind::last:
+      return {};
+  }
+  return {};
+}
+
 LayeredNetwork::LayeredNetwork(std::vector<Layer> layers, std::vector<std::int64_t> sample_shape,
                                std::int64_t outputs)
     : Network(layout_of(layers), std::move(sample_shape), outputs), layers_(std::move(layers)) {}
@@ -86,10 +139,13 @@ Parameters LayeredNetwork::initial_parameters(std::uint64_t seed) const {
   const auto views = views_of(tensor_over(parameters.values()), *layout());
   auto next = views.begin();
   for (const auto& layer : layers_) {
-    if (!layer.has_parameters()) continue;
-    const auto bound = 1.0 / std::sqrt(static_cast<double>(fan_in(layer)));
-    (next++)->uniform_(-bound, bound, generator);
-    (next++)->uniform_(-bound, bound, generator);
+    for (const auto& parameter : parameters_of(layer)) {
+      const auto values = *next++;
+      if (parameter.bound)
+        values.uniform_(-*parameter.bound, *parameter.bound, generator);
+      else
+        values.normal_(0, 1, generator);
+    }
   }
   return parameters;
 }
@@ -98,16 +154,22 @@ std::unique_ptr<BoundNetwork> LayeredNetwork::bind(std::vector<at::Tensor> tenso
   return std::make_unique<BoundLayers>(layers_, std::move(tensors));
 }
 
+std::optional<std::int64_t> LayeredNetwork::input_indices() const {
+  if (layers_.front().kind != LayerKind::embedding) return std::nullopt;
+  return layers_.front().in;
+}
+
 /// A C++ torch::nn::Module cannot be scripted: the module is put together from its parameters and its source.
 torch::jit::Module LayeredNetwork::scripted(const Parameters& model) const {
   auto module = torch::jit::Module("Model");
   const auto values = views_of(tensor_over(model.values()), *layout());
   auto next = values.begin();
   for (const auto& layer : layers_) {
-    if (!layer.has_parameters()) continue;
+    const auto parameters = parameters_of(layer);
+    if (parameters.empty()) continue;
     auto part = torch::jit::Module("Layer_" + layer.name);
-    part.register_parameter("weight", (next++)->clone().set_requires_grad(true), /*is_buffer=*/false);
-    part.register_parameter("bias", (next++)->clone().set_requires_grad(true), /*is_buffer=*/false);
+    for (const auto& parameter : parameters)
+      part.register_parameter(parameter.name, (next++)->clone().set_requires_grad(true), /*is_buffer=*/false);
     module.register_module(layer.name, part);
   }
   module.define(script());
@@ -117,7 +179,9 @@ torch::jit::Module LayeredNetwork::scripted(const Parameters& model) const {
 std::string LayeredNetwork::script() const {
   auto source = std::string("def forward(self, x):\n");
   for (const auto& layer : layers_) {
-    const auto parameters = "self." + layer.name + ".weight, self." + layer.name + ".bias";
+    auto parameters = std::string();
+    for (const auto& parameter : parameters_of(layer))
+      parameters += (parameters.empty() ? "self." : ", self.") + layer.name + "." + parameter.name;
     const auto padding = std::to_string(layer.padding);
     auto value = std::string();
     switch (layer.kind) {
@@ -135,6 +199,20 @@ std::string LayeredNetwork::script() const {
         break;
       case LayerKind::flatten:
         value = "torch.flatten(x, 1)";
+        break;
+      case LayerKind::embedding:
+        value = "torch.embedding(" + parameters + ", x.long())";
+        break;
+      case LayerKind::lstm: {
+        const auto depth = std::to_string(layer.depth);
+        source += "    begin = torch.zeros([" + depth + ", x.size(0), " + std::to_string(layer.out) +
+                  "], dtype=x.dtype, device=x.device)\n";
+        value = "torch.lstm(x, [begin, begin], [" + parameters + "], True, " + depth +
+                ", 0.0, True, False, True)[0]";
+        break;
+      }
+      case LayerKind::last:
+        value = "x.select(1, -1)";
         break;
     }
     source += "    x = " + value + "\n";

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "learning/parameters.hpp"
@@ -54,6 +55,9 @@ class Network {
   /// Whether batches of one sample are to be avoided: batch norm has nothing to normalise there.
   virtual bool wants_pairs() const { return false; }
 
+  /// Where the inputs are indices, such as those of characters: how many there are, from 0. None: any number.
+  virtual std::optional<std::int64_t> input_indices() const { return std::nullopt; }
+
   /// The model as a module of TorchScript, in evaluation mode. Throws c10::Error where that fails.
   virtual torch::jit::Module scripted(const Parameters& model) const = 0;
 
@@ -72,6 +76,9 @@ Result<NetworkPtr> make_network(const TrainerOptions& options);
 /// The network in the TorchScript file `options.model_file`; see script_network.cpp. Fails with `bad_config`,
 /// naming the file and what does not fit.
 Result<NetworkPtr> load_network(const TrainerOptions& options);
+
+/// Where the network's inputs are indices, whether those of `data` are. Fails with `bad_data`, naming a row.
+Result<void> check_indices(const Network& network, const DataView& data);
 
 /// `flat` [layout.size()] cut into views in the shapes of the layout.
 std::vector<at::Tensor> views_of(const at::Tensor& flat, const Layout& layout);

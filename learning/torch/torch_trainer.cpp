@@ -108,7 +108,7 @@ Result<void> check(const Network& network, LossName loss, const std::shared_ptr<
                                     ", and the model has classes 0 to " + std::to_string(classes - 1));
     }
   }
-  return {};
+  return check_indices(network, *data);
 }
 
 class TorchTrainer final : public Trainer {

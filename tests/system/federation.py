@@ -136,5 +136,16 @@ class FederationTest(unittest.TestCase):
         self.assertEqual(versions, sorted(set(versions)), "metrics.jsonl holds a version twice or out of order")
 
 
+def python_with_torch():
+    """Debian's torch belongs to Debian's Python; None: no Python here has it."""
+    for python in dict.fromkeys([sys.executable, "/usr/bin/python3"]):
+        try:
+            subprocess.run([python, "-c", "import torch"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            return python
+        except (OSError, subprocess.CalledProcessError):
+            pass
+    return None
+
+
 def main():
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)

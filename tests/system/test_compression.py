@@ -5,13 +5,13 @@
 """
 
 import array
-import json
 import os
 import random
 import signal
 import struct
 
 from federation import FederationTest, main
+from safetensors_reader import read_safetensors
 
 SEED = int(os.environ.get("FL_SEED", str(random.randrange(1 << 30))))
 FULL = "FL_KILLS" in os.environ
@@ -26,14 +26,6 @@ def floats(content):
     values = array.array("f")
     values.frombytes(content)
     return values
-
-
-def read_safetensors(path):
-    content = path.read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8:8 + length])
-    begin, end = next(entry["data_offsets"] for name, entry in header.items() if name != "__metadata__")
-    return floats(content[8 + length + begin:8 + length + end])
 
 
 def read_residual(path):
@@ -107,7 +99,8 @@ class Compression(FederationTest):
         client.wait_for(r"trying again")
         client.kill(signal.SIGTERM)
         client.wait()
-        model = read_safetensors(out / "model.safetensors")
+        (_, _, content), = read_safetensors(out / "model.safetensors")[0].values()
+        model = floats(content)
         residuals = list((folder / "spool").glob("*.residual"))
         self.assertEqual(len(residuals), 1, residuals)
         left = read_residual(residuals[0])

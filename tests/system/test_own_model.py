@@ -2,27 +2,17 @@
 
 import json
 import os
-import pathlib
 import subprocess
-import sys
 import unittest
 
-from federation import ROOT, FederationTest, main
+from federation import ROOT, FederationTest, main, python_with_torch
 
 MNIST = ROOT / "data/mnist"
 RATE = 0.05
 VERSIONS, CLIENTS, STEPS = 10, 3, 40
 
 
-def python_with_torch():
-    """Debian's torch belongs to Debian's Python."""
-    for python in dict.fromkeys([sys.executable, "/usr/bin/python3"]):
-        if subprocess.run([python, "-c", "import torch"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
-            return python
-    return None
-
-
-PYTHON = python_with_torch() if pathlib.Path("/usr/bin/python3").exists() else None
+PYTHON = python_with_torch()
 
 
 @unittest.skipIf(os.environ.get("FL_WITHOUT_TORCH"), "built without torch")

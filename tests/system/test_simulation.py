@@ -1,14 +1,35 @@
 """Whole federations in one process: same seed, same bytes; crashes on purpose; interruption and resume."""
 
+import hashlib
+import json
 import os
 import signal
+import struct
+import subprocess
+import time
 import unittest
 
-from federation import ECHO, FederationTest, main
+from federation import ECHO, PATIENCE_SECONDS, FederationTest, main, python_with_torch
+from safetensors_reader import read_safetensors
+from tensorboard_reader import read_events
+
+PYTHON = python_with_torch()
 
 # Small enough for a test, real all the same: drawn digits, a real network, real training.
 SMALL = ["data.name=synthetic_digits", "data.synthetic_train=3000", "data.synthetic_test=500",
          "model.name=mlp_2nn", "clients.count=3", "train.learning_rate=0.05", "train.batch_size=10"]
+
+# Prints [name, type, shape, bytes] of each parameter.
+PARAMETERS = """
+import json, sys, torch
+print(json.dumps([(name, {torch.float32: "F32"}[value.dtype], list(value.shape), value.detach().numpy().tobytes().hex())
+                  for name, value in torch.jit.load(sys.argv[1]).named_parameters()]))
+"""
+
+
+def single(value):
+    """As float32."""
+    return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
 @unittest.skipIf(os.environ.get("FL_WITHOUT_TORCH"), "built without torch")
@@ -53,10 +74,47 @@ class Training(FederationTest):
         self.assertTrue(all(line["eval_accuracy"] for line in self.metrics(self.folder / "clients")))
 
     def test_files_of_a_run(self):
-        self.simulate("run", "run.max_versions=2")
-        present = {path.name for path in (self.folder / "run").iterdir()}
-        wanted = {"run.db", "config.toml", "metrics.jsonl", "summary.json", "model.safetensors", "model.pt", "checkpoints"}
+        run = self.folder / "run"
+        self.simulate("run", "run.max_versions=3", "evaluate.every=2", "log.tensorboard=true")
+        present = {path.name for path in run.iterdir()}
+        wanted = {"run.db", "config.toml", "metrics.jsonl", "summary.json", "model.safetensors", "model.pt", "checkpoints",
+                  "tensorboard"}
         self.assertLessEqual(wanted, present)
+        self.assert_tensorboard_says_the_same(run)
+
+    def assert_tensorboard_says_the_same(self, run):
+        """As metrics.jsonl, in single precision."""
+        file, = (run / "tensorboard").iterdir()
+        (_, _, version), (_, first, start), *scalars = read_events(file)
+        self.assertEqual((version, first, start), ("brain.Event:2", 1, "start"))
+        lines, accepted = self.metrics(run), 0
+        self.assertEqual([step for _, step, _ in scalars], [line["version"] for line in lines])
+        for (wall_time, _, said), line in zip(scalars, lines):
+            self.assertLess(abs(wall_time - time.time()), PATIENCE_SECONDS)
+            accepted += line["updates"]
+            wanted = {"train/loss": line["train_loss"], "updates/staleness_mean": line["staleness_mean"],
+                      "updates/accepted": accepted, "bytes/up": line["bytes_up"], "bytes/down": line["bytes_down"]}
+            if line["eval_loss"] is not None:
+                wanted |= {"eval/loss": line["eval_loss"], "eval/accuracy": line["eval_accuracy"]}
+                wanted |= {f"eval/{name}": value for name, value in line.get("eval_metrics", {}).items()}
+            self.assertEqual(said, {tag: single(value) for tag, value in wanted.items()})
+        self.assertTrue(any("eval/loss" in said for _, _, said in scalars))
+
+    @unittest.skipIf(PYTHON is None, "no Python here has torch (Debian: python3-torch)")
+    def test_both_files_of_the_model_hold_what_the_summary_says(self):
+        run = self.folder / "run"
+        summary = self.simulate("run", "run.max_versions=1", "model.export_int8=true")
+        done = subprocess.run([PYTHON, "-c", PARAMETERS, run / "model.pt"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        scripted = [tuple(entry) for entry in json.loads(done.stdout)]
+        tensors, metadata = read_safetensors(run / "model.safetensors")
+        self.assertEqual([(name, dtype, shape, content.hex()) for name, (dtype, shape, content) in tensors.items()], scripted)
+        self.assertEqual(hashlib.sha256(b"".join(content for _, _, content in tensors.values())).hexdigest(),
+                         summary["model_sha256"])
+        self.assertEqual((metadata["model"], metadata["version"]), ("mlp_2nn", "1"))
+        small, _ = read_safetensors(run / "model.int8.safetensors")
+        self.assertEqual({name: shape for name, (_, shape, _) in small.items() if not name.endswith(".scale")},
+                         {name: shape for name, (_, shape, _) in tensors.items()})
 
 
 class Chaos(FederationTest):
@@ -91,7 +149,7 @@ class Chaos(FederationTest):
 class Interruption(FederationTest):
     def test_a_signal_saves_and_a_resume_goes_on(self):
         out = self.folder / "run"
-        settings = [*ECHO, "train.echo_seconds=0.05", "clients.count=3", "run.max_versions=40"]
+        settings = [*ECHO, "train.echo_seconds=0.05", "clients.count=3", "run.max_versions=40", "log.tensorboard=true"]
         node = self.start("--role", "simulate", "--out", out, settings=settings)
         self.wait_for_versions(node, out, 3)
         node.kill(signal.SIGTERM)
@@ -104,6 +162,16 @@ class Interruption(FederationTest):
         self.assertEqual(done["status"], "completed")
         self.assertEqual(done["resumed_from_version"], stopped["model_version"])
         self.assertEqual([line["version"] for line in self.metrics(out)], list(range(1, 41)))
+        # TensorBoard forgets what an earlier file says from where the later one starts.
+        steps = []
+        for file in sorted((out / "tensorboard").iterdir()):
+            for _, step, what in read_events(file):
+                if what == "start":
+                    steps = [earlier for earlier in steps if earlier < step]
+                elif isinstance(what, dict):
+                    steps.append(step)
+        self.assertEqual(len(list((out / "tensorboard").iterdir())), 2)
+        self.assertEqual(steps, list(range(1, 41)))
         # A resume of what is complete changes nothing.
         before = (out / "summary.json").read_bytes()
         code, output = self.run_node("--role", "simulate", "--out", out, "--resume", settings=settings)
