@@ -19,7 +19,7 @@ namespace {
 /// Of the dictionary at the beginning of an array.
 constexpr std::size_t kMaxHeader_bytes = std::size_t{1} << 16;
 constexpr std::uint64_t kMaxArray_bytes = std::uint64_t{1} << 36;
-constexpr std::size_t kPiece_bytes = std::size_t{1} << 22;
+constexpr std::size_t kPiece_bytes = std::size_t{1} << 16;
 
 tl::unexpected<Error> bad_npz(const std::filesystem::path& file, const std::string& what) {
   return fail(ec::bad_data, file.string() + " " + what);

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import unittest
 
@@ -36,13 +37,19 @@ def commands_of(page):
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @unittest.skipIf(os.environ.get("FL_WITHOUT_TORCH"), "built without torch")
 class Examples(FederationTest):
     def run_page(self, name):
         shutil.copytree(ROOT / "examples", self.folder / "examples",
                         ignore=lambda _, names: [n for n in names if n in ("banks", "sensors")])
         (self.folder / "data").symlink_to(ROOT / "data")
-        (self.folder / "README.md").symlink_to(ROOT / "README.md")
+        port = free_port()  # instead of the usual one
         environment = dict(os.environ, PATH=f"{NODE.parent}:{os.environ['PATH']}")
         background = []
         commands = commands_of(ROOT / "examples" / name / "README.md")
@@ -52,6 +59,8 @@ class Examples(FederationTest):
                 for contains, more in LESS[name]:
                     if contains in command:
                         command = re.sub(r"( &)?$", f" {more}\\1", command)
+            command = command.replace("--join localhost", f"--join localhost:{port}")
+            command = command.replace("--role aggregator", f"--role aggregator --port {port}")
             waits = command.endswith(" &")
             arguments = shlex.split(command.removesuffix(" &"))
             if "--role" in arguments:

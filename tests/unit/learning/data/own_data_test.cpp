@@ -8,7 +8,8 @@
 #include "learning/data/npz.hpp"
 #include "learning/data/text_file.hpp"
 #include "tests/support/idx_files.hpp"
-#include "tests/support/own_data_files.hpp"
+#include "tests/support/npz_files.hpp"
+#include "tests/support/image_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace fl;
@@ -78,8 +79,8 @@ TEST_CASE("each file of a folder is a client's, and gives its share to the test 
 TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") {
   const auto folder = TemporaryFolder();
   const auto file = folder / "data.npz";
-  write_npz(file, {{"x", npy<double>("<f8", "(2, 3)", {1, 2, 3, 4, 5, 6})},
-                   {"y", npy<std::int64_t>("<i8", "(2,)", {0, 2})}});
+  REQUIRE(write_npz(file, {{"x", npy<double>("<f8", "(2, 3)", {1, 2, 3, 4, 5, 6})},
+                   {"y", npy<std::int64_t>("<i8", "(2,)", {0, 2})}}));
   auto options = options_for("npz", file);
   auto schema = schema_of(options);
   CHECK(schema.shape == std::vector<std::int64_t>{3});
@@ -89,10 +90,10 @@ TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") 
   CHECK(sample(*data.train, 1) == std::vector<float>{4, 5, 6});
   CHECK(data.train->label(1) == 2);
 
-  write_npz(file, {{"x_train", npy<std::uint8_t>("|u1", "(2, 1, 2)", {0, 255, 0, 0})},
+  REQUIRE(write_npz(file, {{"x_train", npy<std::uint8_t>("|u1", "(2, 1, 2)", {0, 255, 0, 0})},
                    {"y_train", npy<std::uint8_t>("|u1", "(2,)", {0, 1})},
                    {"x_test", npy<std::uint8_t>("|u1", "(1, 1, 2)", {255, 0})},
-                   {"y_test", npy<std::uint8_t>("|u1", "(1,)", {1})}});
+                   {"y_test", npy<std::uint8_t>("|u1", "(1,)", {1})}}));
   schema = schema_of(options);
   CHECK(schema.shape == std::vector<std::int64_t>{1, 1, 2});
   CHECK(schema.pixels);
@@ -101,7 +102,7 @@ TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") 
   CHECK(sample(*data.train, 0) == std::vector<float>{-1, 1});
   CHECK(sample(*data.test, 0) == std::vector<float>{1, -1});
 
-  write_npz(file, {{"x", npy<float>("<f4", "(2, 1)", {1, 2})}, {"y", npy<float>("<f4", "(2,)", {0.5, -1})}});
+  REQUIRE(write_npz(file, {{"x", npy<float>("<f4", "(2, 1)", {1, 2})}, {"y", npy<float>("<f4", "(2,)", {0.5, -1})}}));
   schema = schema_of(options, false);
   CHECK(load(options, schema, {true, false}).train->target(1) == -1);
 }
@@ -112,10 +113,10 @@ TEST_CASE("what is wrong with arrays is said by name and row") {
   const auto options = options_for("npz", file);
   const auto labels = npy<std::int32_t>("<i4", "(2,)", {0, 1});
   const auto good = npy<float>("<f4", "(2, 2)", {1, 2, 3, 4});
-  write_npz(file, {{"x", good}, {"y", labels}});
+  REQUIRE(write_npz(file, {{"x", good}, {"y", labels}}));
   const auto schema = schema_of(options);
   const auto with = [&](const std::map<std::string, std::string>& arrays) {
-    write_npz(file, arrays);
+    REQUIRE(write_npz(file, arrays));
     return why_not(options, schema);
   };
   CHECK(

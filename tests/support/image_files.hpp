@@ -1,44 +1,16 @@
-// Tables, arrays and images for tests of own data.
+// Images for tests of own data.
 #pragma once
 
 #include <doctest/doctest.h>
 #include <png.h>
 #include <turbojpeg.h>
-#include <zip.h>
 
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <string>
 #include <vector>
 
 namespace fl::test {
-
-/// A .npy of version 1: `type` such as "<f4".
-template <class T>
-std::string npy(const std::string& type, const std::string& shape, const std::vector<T>& values,
-                const std::string& order = "False") {
-  auto dictionary = "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }";
-  while ((10 + dictionary.size() + 1) % 64 != 0) dictionary += ' ';
-  dictionary += '\n';
-  auto bytes = std::string("\x93NUMPY\x01\x00", 8);
-  bytes += static_cast<char>(dictionary.size() & 0xff);
-  bytes += static_cast<char>(dictionary.size() >> 8);
-  bytes += dictionary;
-  return bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-}
-
-inline void write_npz(const std::filesystem::path& file, const std::map<std::string, std::string>& arrays) {
-  auto code = 0;
-  auto* const archive = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-  REQUIRE(archive != nullptr);
-  for (const auto& [name, bytes] : arrays) {
-    auto* const source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
-    REQUIRE(zip_file_add(archive, (name + ".npy").c_str(), source, 0) >= 0);
-  }
-  REQUIRE(zip_close(archive) == 0);
-}
 
 /// Interleaved pixels [height, width, channels], channels 1 or 3.
 inline void write_png(const std::filesystem::path& file, std::uint32_t width, std::uint32_t height,
