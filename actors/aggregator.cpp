@@ -327,15 +327,24 @@ void AggregatorState::tell_all() {
 /// A cohort is trained as a whole; for the others there is no use in more work than is wanted. The scheduler
 /// counts from there.
 void AggregatorState::tell_wanted() {
+  told_wanted.reset();
+  if (over) {
+    want_no_more();
+    return;
+  }
   const auto goal_updates = options.goals.max_updates;
   if (goal_updates == 0 || is_synchronous(options.strategy.name)) return;
-  const auto left = goal_updates - std::min(goal_updates, aggregation->updates_accepted());
-  self->send(peers->scheduler, want_atom_v, left);
+  tell_wanted(goal_updates - std::min(goal_updates, aggregation->updates_accepted()));
 }
 
 /// What would be trained now would be refused.
 void AggregatorState::want_no_more() {
-  if (peers) self->send(peers->scheduler, want_atom_v, std::uint64_t{0});
+  if (peers && told_wanted != 0) tell_wanted(0);
+}
+
+void AggregatorState::tell_wanted(std::uint64_t updates) {
+  told_wanted = updates;
+  self->send(peers->scheduler, want_atom_v, updates);
 }
 
 void AggregatorState::open_cohort(const CohortPtr& opened) {
@@ -441,8 +450,9 @@ void AggregatorState::publish() {
   unrecorded.push_back(made);
   record(made);
   self->send(peers->evaluator, publish_atom_v, news);
+  if (over) return;
   tell_wanted();
-  if (!over) self->send(peers->scheduler, publish_atom_v, news);
+  self->send(peers->scheduler, publish_atom_v, news);
 }
 
 /// Tells the others of decisions that are on disk now, in their order.

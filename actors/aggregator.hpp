@@ -122,7 +122,8 @@ struct AggregatorState {
   std::optional<Error> no_room;          ///< why the last save failed
   bool retrying = false;                 ///< a save that failed is tried again soon
   bool snapshot_due = false;
-  std::optional<std::string> over;  ///< why the run ends
+  std::optional<std::string> over;           ///< why the run ends
+  std::optional<std::uint64_t> told_wanted;  ///< updates that the scheduler knows are still wanted
   caf::typed_response_promise<PublicationPtr> stopped;
 
   explicit AggregatorState(aggregator_actor::pointer actor) : self(actor) {}
@@ -145,6 +146,7 @@ struct AggregatorState {
   void tell_all();
   double spent_s() const;
   void tell_wanted();
+  void tell_wanted(std::uint64_t updates);
   void want_no_more();
   void open_cohort(const CohortPtr& opened);
   void settle_the_rest();

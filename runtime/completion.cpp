@@ -64,9 +64,7 @@ void add_branches(const CommandSpec& spec, const std::string& path, Branches& br
 Words values_of(const ConfigKey& key) {
   auto words = Words();
   if (key.type == ConfigType::boolean) words = {"true", "false"};
-  std::ranges::copy_if(key.choices, std::back_inserter(words), [&](const std::string& choice) {
-    return std::ranges::find(key.later, choice) == key.later.end();
-  });
+  words.insert(words.end(), key.choices.begin(), key.choices.end());
   if (!key.word.empty()) words.push_back(key.word);
   return words;
 }

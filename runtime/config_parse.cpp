@@ -150,23 +150,6 @@ Result<void> check_value(const GivenValue& given) {
   return {};
 }
 
-Result<void> check_available(const GivenValue& given) {
-  const auto& key = *given.key;
-  const auto default_value = key.get(default_config());
-  if (key.only_default && given.value != default_value)
-    return fail(ec::bad_config,
-                said(given) + " is not available in this version; leave it at " + to_toml(default_value));
-  const auto* word = std::get_if<std::string>(&given.value);
-  if (!word || std::find(key.later.begin(), key.later.end(), *word) == key.later.end()) return {};
-  auto available = std::vector<std::string>();
-  std::copy_if(key.choices.begin(), key.choices.end(), std::back_inserter(available),
-               [&](const auto& choice) {
-                 return std::find(key.later.begin(), key.later.end(), choice) == key.later.end();
-               });
-  return fail(ec::bad_config,
-              said(given) + " is not available in this version, which has " + quoted_list(available));
-}
-
 // -- The whole ------------------------------------------------------------------------------------
 
 namespace {
@@ -193,9 +176,6 @@ Result<Config> apply(std::vector<GivenValue> values, const std::vector<Setting>&
   auto config = Config();
   for (const auto& value : last) value.key->set(config, value.value);
   if (auto ok = resolve(config, last); !ok) return tl::unexpected(ok.error());
-  for (const auto& value : last) {
-    if (auto ok = check_available(value); !ok) return tl::unexpected(ok.error());
-  }
   return config;
 }
 

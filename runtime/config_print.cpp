@@ -39,19 +39,14 @@ std::string quoted(const std::string& word) {
 template <class Mark>
 std::string allowed(const ConfigKey& key, Mark mark) {
   if (!key.choices.empty()) {
-    auto now = std::vector<std::string>();
-    auto later = std::vector<std::string>();
-    for (const auto& choice : key.choices) {
-      const auto is_later = std::find(key.later.begin(), key.later.end(), choice) != key.later.end();
-      (is_later ? later : now).push_back(mark(quoted(choice)));
-    }
-    return joined(now, ", ") + (later.empty() ? "" : "; not yet: " + joined(later, ", "));
+    auto choices = std::vector<std::string>();
+    for (const auto& choice : key.choices) choices.push_back(mark(quoted(choice)));
+    return joined(choices, ", ");
   }
   auto text = std::string(with_article(key.type));
   if (const auto range = key.range.to_string(); !range.empty())
     text += (key.type == ConfigType::numbers ? ", each " : " ") + range;
   if (!key.word.empty()) text += ", or " + mark(quoted(key.word));
-  if (key.only_default) text += "; not yet: any other value than the default";
   return text;
 }
 

@@ -78,19 +78,13 @@ ConfigKey&& ConfigKey::in(Range allowed) && {
   return std::move(*this);
 }
 
-ConfigKey&& ConfigKey::one_of(std::vector<std::string> allowed, std::vector<std::string> not_yet) && {
+ConfigKey&& ConfigKey::one_of(std::vector<std::string> allowed) && {
   choices = std::move(allowed);
-  later = std::move(not_yet);
   return std::move(*this);
 }
 
 ConfigKey&& ConfigKey::or_word(std::string allowed) && {
   word = std::move(allowed);
-  return std::move(*this);
-}
-
-ConfigKey&& ConfigKey::default_only() && {
-  only_default = true;
   return std::move(*this);
 }
 

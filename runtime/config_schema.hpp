@@ -64,8 +64,6 @@ struct ConfigKey {
   Range range;
   std::vector<std::string> choices;  ///< empty: any text
   std::string word;                  ///< a number may also be this word; empty: it may not
-  std::vector<std::string> later;    ///< choices that this version refuses
-  bool only_default = false;         ///< this version refuses any other value
   bool secret = false;               ///< is not written to config.toml, and not shown
   bool path = false;         ///< of a file or folder; a relative one begins where the value was written
   bool identity = false;     ///< part of what makes two runs the same
@@ -79,9 +77,8 @@ struct ConfigKey {
 
   ConfigKey&& says(std::string text) &&;
   ConfigKey&& in(Range allowed) &&;
-  ConfigKey&& one_of(std::vector<std::string> allowed, std::vector<std::string> not_yet = {}) &&;
+  ConfigKey&& one_of(std::vector<std::string> allowed) &&;
   ConfigKey&& or_word(std::string allowed) &&;
-  ConfigKey&& default_only() &&;
   ConfigKey&& makes_the_run() &&;
   ConfigKey&& is_path() &&;
   ConfigKey&& is_secret() &&;

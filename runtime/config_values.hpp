@@ -25,9 +25,6 @@ Result<GivenValue> read_setting(const Setting& setting);
 /// Refuses values outside the key's range and choices.
 Result<void> check_value(const GivenValue& given);
 
-/// Refuses values that this version does not support yet.
-Result<void> check_available(const GivenValue& given);
-
 tl::unexpected<Error> unknown_key(const std::string& where, std::string_view name);
 
 /// `expected` is the key's type; `found` says what is there instead.

@@ -82,7 +82,7 @@ Result<void> carry_out(const Config& config, const std::optional<std::filesystem
   if (!schema) return tl::unexpected(schema.error());
   auto request = OwnDataRequest();
   request.test = false;
-  request.owners = true;
+  request.clients = 1;
   const auto data = load_own_data(config.data, *schema, request);
   if (!data) return tl::unexpected(data.error());
   describe(*schema, *data, config.data.file);

@@ -95,7 +95,7 @@ Result<void> load_own(const Config& config, bool simulates, Workbench& bench) {
   request.train = simulates;
   request.test = !config.evaluation.on_clients;
   request.test_from_train = simulates;
-  request.owners = true;
+  if (simulates) request.clients = config.clients.count;
   request.seed = config.seed;
   if (!request.train && !request.test) return {};
   auto data = load_own_data(config.data, *bench.schema, request);

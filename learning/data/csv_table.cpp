@@ -17,7 +17,7 @@ namespace {
 
 /// A column with more different texts is no category but a name or a note.
 constexpr std::size_t kMaxCategories = 256;
-constexpr std::size_t kMaxClasses = 10'000;
+constexpr std::size_t kMaxClassNames = 10'000;
 /// Above this a double no longer tells whole numbers apart.
 constexpr double kMaxWhole = 9.0e15;
 
@@ -26,15 +26,15 @@ tl::unexpected<Error> bad_table(const std::filesystem::path& file, const std::st
 }
 
 /// libcsv's parser with the row that it is in.
-class Parser {
+class CsvParser {
  public:
-  Parser(char delimiter, const std::function<bool(const CsvRow&)>& visit) : visit_(visit) {
+  CsvParser(char delimiter, const std::function<bool(const CsvRow&)>& visit) : visit_(visit) {
     csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
     csv_set_delim(&parser_, static_cast<unsigned char>(delimiter));
   }
-  ~Parser() { csv_free(&parser_); }
-  Parser(const Parser&) = delete;
-  Parser& operator=(const Parser&) = delete;
+  ~CsvParser() { csv_free(&parser_); }
+  CsvParser(const CsvParser&) = delete;
+  CsvParser& operator=(const CsvParser&) = delete;
 
   /// One line of the file with its end.
   bool parse(std::string_view text) {
@@ -52,10 +52,10 @@ class Parser {
 
  private:
   static void on_field(void* text, std::size_t length, void* self) {
-    static_cast<Parser*>(self)->fields_.emplace_back(static_cast<const char*>(text), length);
+    static_cast<CsvParser*>(self)->fields_.emplace_back(static_cast<const char*>(text), length);
   }
   static void on_row(int, void* self) {
-    auto& parser = *static_cast<Parser*>(self);
+    auto& parser = *static_cast<CsvParser*>(self);
     if (parser.wants_more_) parser.wants_more_ = parser.visit_({parser.rows_, parser.line_, parser.fields_});
     ++parser.rows_;
     parser.fields_.clear();
@@ -93,7 +93,7 @@ std::optional<std::size_t> find_column(const std::vector<std::string>& header, c
 
 tl::unexpected<Error> no_column(const std::filesystem::path& file, const std::string& name,
                                 const std::vector<std::string>& header, const std::string& advice) {
-  return bad_table(file, "has no column \"" + name + "\"; its columns are " + quoted_list(header) + advice);
+  return bad_table(file, "has no column \"" + name + "\"; its columns are " + in_quotes(header) + advice);
 }
 
 /// What was seen of one column.
@@ -134,7 +134,7 @@ Result<void> read_csv(const std::filesystem::path& file, const std::function<boo
   auto input = std::ifstream(file, std::ios::binary);
   if (!input) return bad_table(file, "cannot be opened: " + std::generic_category().message(errno));
   auto line = std::string();
-  auto parser = std::optional<Parser>();
+  auto parser = std::optional<CsvParser>();
   while (std::getline(input, line)) {
     if (!parser) {
       if (line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // a byte order mark
@@ -222,7 +222,7 @@ Result<DataSchema> find_csv_schema(const std::vector<std::filesystem::path>& fil
     auto read = read_csv(file, [&](const CsvRow& row) {
       if (row.number == 0 || row.fields.size() != header->size()) return true;  // said when it is loaded
       for (auto i = std::size_t{0}; i < names.size(); ++i)
-        facts[i].look_at(row.fields[places[i]], names[i] == schema.target ? kMaxClasses : kMaxCategories);
+        facts[i].look_at(row.fields[places[i]], names[i] == schema.target ? kMaxClassNames : kMaxCategories);
       return true;
     });
     if (!read) return tl::unexpected(read.error());
@@ -234,7 +234,7 @@ Result<DataSchema> find_csv_schema(const std::vector<std::filesystem::path>& fil
     if (name == schema.target) {
       if (!labels) continue;
       if (seen.too_many)
-        return bad_table(files.front(), "has more than " + std::to_string(kMaxClasses) +
+        return bad_table(files.front(), "has more than " + std::to_string(kMaxClassNames) +
                                             " different values in its target \"" + name +
                                             "\"; to predict numbers set train.loss to \"mse\" or \"huber\"");
       schema.classes = in_order(seen.values);
@@ -294,7 +294,7 @@ class RowReader {
     const auto found = std::ranges::find(column.categories, name);
     if (found == column.categories.end() && !is_missing(field))
       problems_.add(place(row, column.name) + ": \"" + field + "\" is none of its categories " +
-                    quoted_list(column.categories));
+                    in_quotes(column.categories));
     for (auto category = column.categories.begin(); category != column.categories.end(); ++category)
       samples_.features.push_back(category == found ? 1.0F : 0.0F);
   }
@@ -338,7 +338,7 @@ class RowReader {
       samples_.labels.push_back(*label);
     else
       problems_.add(place(row, schema_.target) + ": \"" + field + "\" is none of the classes " +
-                    quoted_list(schema_.classes));
+                    in_quotes(schema_.classes));
   }
 
   const DataSchema& schema_;

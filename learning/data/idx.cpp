@@ -163,11 +163,16 @@ Result<IdxPair> read_idx_pair(const std::filesystem::path& dir, const std::strin
   if (!images) return tl::unexpected(images.error());
   auto labels = read_idx(*labels_file, 1);
   if (!labels) return tl::unexpected(labels.error());
-  if (images->extents[0] != labels->extents[0])
-    return bad_file(*images_file, "holds " + std::to_string(images->extents[0]) + " images but " +
-                                      labels_file->string() + " holds " + std::to_string(labels->extents[0]) +
-                                      " labels");
   return IdxPair{*images_file, *labels_file, std::move(*images), std::move(*labels)};
+}
+
+Result<void> check_counts(const IdxPair& pair) {
+  const auto images = pair.images.extents[0];
+  const auto labels = pair.labels.extents[0];
+  if (images == labels) return {};
+  return bad_file(pair.images_file, "holds " + std::to_string(images) + " images but " +
+                                        pair.labels_file.string() + " holds " + std::to_string(labels) +
+                                        " labels");
 }
 
 }  // namespace fl

@@ -36,7 +36,10 @@ struct IdxPair {
 };
 
 /// PREFIX-images-idx3-ubyte and PREFIX-labels-idx1-ubyte of a folder; `prefix` is "train" or "t10k". Fails
-/// with `bad_data`, also where there are not as many images as labels.
+/// with `bad_data`.
 Result<IdxPair> read_idx_pair(const std::filesystem::path& dir, const std::string& prefix);
+
+/// Whether there are as many images as labels; else `bad_data`.
+Result<void> check_counts(const IdxPair& pair);
 
 }  // namespace fl

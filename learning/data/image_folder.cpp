@@ -196,7 +196,7 @@ Result<void> read_image_samples(const fs::path& folder, const DataSchema& schema
   for (const auto& of_class : *folders) {
     const auto label = class_index(schema, of_class.filename().string());
     if (with_target && !label) {
-      problems.add(of_class.string() + " is none of the classes " + quoted_list(schema.classes));
+      problems.add(of_class.string() + " is none of the classes " + in_quotes(schema.classes));
       continue;
     }
     if (auto ok = read_all(of_class, with_target ? label : std::nullopt); !ok) return ok;

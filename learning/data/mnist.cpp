@@ -29,6 +29,7 @@ Result<DatasetPtr> load_half(const std::filesystem::path& dir, const std::string
     return bad_mnist(images_file, "holds images of " + std::to_string(extents[1]) + " × " +
                                       std::to_string(extents[2]) + " pixels, expected 28 × 28");
   }
+  if (auto ok = check_counts(*pair); !ok) return tl::unexpected(ok.error());
   const auto outside = std::ranges::find_if(labels.values, [](auto label) { return label >= kMnistClasses; });
   if (outside != labels.values.end()) {
     return bad_mnist(labels_file, "holds the label " + std::to_string(*outside) + " at position " +

@@ -19,7 +19,7 @@ namespace {
 /// Of the dictionary at the beginning of an array.
 constexpr std::size_t kMaxHeader_bytes = std::size_t{1} << 16;
 constexpr std::uint64_t kMaxArray_bytes = std::uint64_t{1} << 36;
-constexpr std::size_t kPiece_bytes = std::size_t{1} << 16;
+constexpr std::size_t kRead_bytes = std::size_t{1} << 16;
 
 tl::unexpected<Error> bad_npz(const std::filesystem::path& file, const std::string& what) {
   return fail(ec::bad_data, file.string() + " " + what);
@@ -116,7 +116,7 @@ class ArrayReader {
   /// All values in their order, as doubles.
   template <class Visit>
   Result<void> each(Visit visit) {
-    auto piece = std::vector<std::byte>(kPiece_bytes / header_.width * header_.width);
+    auto piece = std::vector<std::byte>(kRead_bytes / header_.width * header_.width);
     for (auto left = header_.values() * header_.width; left > 0;) {
       const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size()));
       if (!take(piece.data(), part)) return refuse("is cut off");
@@ -203,8 +203,8 @@ class Archive {
     for (const auto& name : names)
       if (has(name)) return name;
     const auto there = arrays();
-    return bad_npz(file_, "has no array " + quoted_list(names) + "; it has " +
-                              (there.empty() ? "none" : quoted_list(there)));
+    return bad_npz(file_, "has no array " + in_quotes(names) + "; it has " +
+                              (there.empty() ? "none" : in_quotes(there)));
   }
 
   /// Hands the array's reader to `use`, with its header read.

@@ -74,6 +74,7 @@ Result<DataSchema> find_idx_schema(const fs::path& folder) {
 Result<void> read_idx_samples(const fs::path& folder, const DataSchema& schema, Half half, Samples& samples) {
   const auto pair = read_idx_pair(folder, half == Half::train ? "train" : "t10k");
   if (!pair) return tl::unexpected(pair.error());
+  if (auto ok = check_counts(*pair); !ok) return ok;
   auto problems = Problems();
   const auto& extents = pair->images.extents;
   if (schema.shape != std::vector<std::int64_t>{1, extents[1], extents[2]})
@@ -201,6 +202,20 @@ Result<TrainTest> load_samples(const DatasetOptions& options, const DataSchema& 
   return loaded;
 }
 
+/// The samples of a text that lies in [begin, end), cut into equal stretches: none reaches from one into the
+/// next.
+std::vector<std::vector<std::uint32_t>> stretches_of(std::size_t begin, std::size_t end, std::size_t count,
+                                                     std::size_t length) {
+  auto stretches = std::vector<std::vector<std::uint32_t>>();
+  for (auto i = std::size_t{0}; i < count; ++i) {
+    const auto from = begin + (end - begin) * i / count;
+    const auto to = begin + (end - begin) * (i + 1) / count;
+    auto& rows = stretches.emplace_back(to - from - length);
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(from));
+  }
+  return stretches;
+}
+
 /// Of each file the last part is tested on, so that no sample to test on was seen in training.
 Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& schema,
                             const OwnDataRequest& request, const std::vector<fs::path>& files) {
@@ -223,10 +238,9 @@ Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& sch
       test.insert(test.end(), train.begin() + static_cast<std::ptrdiff_t>(kept), train.end());
       train.resize(kept);
     }
-    if (train.size() - begin <= length) return too_short(file);
-    // No sample begins in one file and ends in the next.
-    auto& rows = owners.emplace_back(train.size() - begin - length);
-    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(begin));
+    const auto stretches = files.size() == 1 ? std::max(request.clients, 1U) : 1U;
+    if ((train.size() - begin) / stretches <= length) return too_short(file);
+    for (auto& rows : stretches_of(begin, train.size(), stretches, length)) owners.push_back(std::move(rows));
   }
   if (request.test && !options.test_file.empty()) {
     const auto tests = files_of(options.test_file, schema.kind);
@@ -301,9 +315,9 @@ Result<TrainTest> load_own_data(const DatasetOptions& options, const DataSchema&
   auto loaded = schema.kind == "text" ? load_text(options, schema, request, files)
                                       : load_samples(options, schema, request, files);
   if (!loaded) return loaded;
-  // One file is nobody's in particular. Text of many files is always divided by them: see load_text.
-  const auto many = files.size() > 1;
-  if (!many || (!request.owners && schema.kind != "text")) loaded->owners.clear();
+  // One file is nobody's in particular. Text is always divided: no sample reaches from one file to the next.
+  const auto divided = schema.kind == "text" || (request.clients > 0 && files.size() > 1);
+  if (!divided) loaded->owners.clear();
   if (!request.train) loaded->train = nullptr;
   return loaded;
 }

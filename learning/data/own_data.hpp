@@ -25,8 +25,10 @@ struct OwnDataRequest {
   bool train = true;
   bool test = true;
   bool test_from_train = false;  ///< where there are no samples to test on, `test_fraction` of the others is
-  bool owners = false;           ///< a folder's files are a client's each
-  std::uint64_t seed = 0;        ///< of that choice
+  /// Of a simulation: a folder's files are a client's each, and one text is cut into as many. 0: all is one
+  /// client's.
+  std::uint32_t clients = 0;
+  std::uint64_t seed = 0;  ///< of that choice
 };
 
 /// Loads what is asked for. Without anything to test on, `test` stays null. Fails with `bad_data` or

@@ -213,15 +213,17 @@ DataView split_validation(DataView& train, double fraction, std::uint64_t seed) 
 
 std::string describe(const Partition& partition, std::size_t max_lines) {
   constexpr int kColumn = 8;
+  constexpr std::size_t kMaxColumns = 20;
   std::ostringstream text;
   text << std::setw(kColumn) << "client" << std::setw(kColumn) << "samples";
   const auto classes = partition.label_histograms.empty() ? 0 : partition.label_histograms.front().size();
-  for (std::size_t k = 0; k < classes; ++k) text << std::setw(kColumn) << k;
+  const auto shown = classes <= kMaxColumns ? classes : 0;
+  for (std::size_t k = 0; k < shown; ++k) text << std::setw(kColumn) << k;
   text << '\n';
   const auto lines = std::min(partition.rows.size(), max_lines);
   for (std::size_t i = 0; i < lines; ++i) {
     text << std::setw(kColumn) << i << std::setw(kColumn) << partition.rows[i].size();
-    for (const auto count : partition.label_histograms[i]) text << std::setw(kColumn) << count;
+    for (std::size_t k = 0; k < shown; ++k) text << std::setw(kColumn) << partition.label_histograms[i][k];
     text << '\n';
   }
   if (lines < partition.rows.size()) text << "… and " << partition.rows.size() - lines << " more clients\n";

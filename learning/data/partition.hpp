@@ -36,8 +36,8 @@ Partition partition_of(const Dataset& dataset, std::vector<std::vector<std::uint
 /// from `train`, at random by `seed`, and returns them. Both keep the order of `train`.
 DataView split_validation(DataView& train, double fraction, std::uint64_t seed);
 
-/// A table for people, a line for each of the first `max_lines` clients: its samples, and those of each class
-/// 0, 1, ….
+/// A table for people, a line for each of the first `max_lines` clients: its samples, and where there are no
+/// more than 20 classes those of each class 0, 1, ….
 std::string describe(const Partition& partition, std::size_t max_lines = 20);
 
 }  // namespace fl

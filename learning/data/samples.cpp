@@ -22,7 +22,7 @@ tl::unexpected<Error> Problems::in(const std::filesystem::path& file) const {
   return fail(ec::bad_data, std::move(text));
 }
 
-std::string quoted_list(const std::vector<std::string>& names) {
+std::string in_quotes(const std::vector<std::string>& names) {
   auto text = std::string();
   const auto shown = std::min(names.size(), kNamesShown);
   for (auto i = std::size_t{0}; i < shown; ++i) {

@@ -41,7 +41,7 @@ class Problems {
 };
 
 /// "a", "b" and "c", of at most the first ten.
-std::string quoted_list(const std::vector<std::string>& names);
+std::string in_quotes(const std::vector<std::string>& names);
 
 /// The index of a label among the classes of the schema; none: it has no such class.
 std::optional<std::int64_t> class_index(const DataSchema& schema, std::string_view name);

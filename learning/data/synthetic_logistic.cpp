@@ -63,7 +63,7 @@ std::size_t draw_size(RandomStream& random) {
   return std::min(static_cast<std::size_t>(size) + kMinSamples, kMaxSamples);
 }
 
-struct Samples {
+struct DrawnSamples {
   std::vector<float> features;
   std::vector<std::int64_t> labels;
 
@@ -77,14 +77,14 @@ struct Samples {
 }  // namespace
 
 TrainTest make_synthetic_logistic(double alpha, double beta, std::uint32_t clients, std::uint64_t seed) {
-  Samples train;
-  Samples test;
+  DrawnSamples train;
+  DrawnSamples test;
   std::vector<std::vector<std::uint32_t>> owners(clients);
   for (std::uint32_t k = 0; k < clients; ++k) {
     RandomStream random(stream_seed(seed, "synthetic_logistic", k));
     const auto size = draw_size(random);
     const Client client(alpha, beta, random);
-    // Samples are drawn independently, so that any fifth of them is a random fifth.
+    // DrawnSamples are drawn independently, so that any fifth of them is a random fifth.
     for (std::size_t i = 0; i < size; ++i) {
       const auto x = client.draw(random);
       const bool is_test = i % kTestShare == 0;

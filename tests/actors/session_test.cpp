@@ -179,3 +179,28 @@ TEST_CASE("a session ends with its client or with the gateway") {
     CHECK_FALSE(**end);
   }
 }
+
+TEST_CASE("no client works before enough have said how their inputs are distributed") {
+  auto fixture = SessionFixture();
+  auto saved = Standardisation();
+  fixture.options.survey = std::make_shared<Survey>(1, 2, Standardisation(), [&](const Standardisation& how) {
+    saved = how;
+    return Result<void>();
+  });
+  fixture.start();
+  auto ready = Ready{10, 0, {4, 6}};
+  ready.moments = {10, 2, 10};
+  fixture.neighbours.scheduler->answer = test::lease_of(7, 2, 3);
+  const auto waits = fixture.say(ready);
+  REQUIRE(waits);
+  CHECK(waits->kind == Assignment::Kind::wait);
+  CHECK(waits->reason.find("1 of 2 clients") != std::string::npos);
+  REQUIRE(fixture.options.survey->note(5, {10, 4, 10}));
+  const auto given = fixture.say(ready);
+  REQUIRE(given);
+  CHECK(given->kind == Assignment::Kind::task);
+  CHECK(given->task.standardisation == saved);
+  CHECK(saved[0] == 3);
+  ready.moments = {1, 2};
+  CHECK(fixture.say(ready).error().code == ec::bad_claim);
+}

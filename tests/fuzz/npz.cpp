@@ -1,5 +1,5 @@
-// Arrays of a client's own. An input is the .npy of x and that of y, each behind its length (4 bytes), so that
-// mutations reach what the archive's checksums hide.
+// Arrays of a client's own. An input is the .npy of x and that of y, each behind its length (4 bytes), so
+// that mutations reach what the archive's checksums hide.
 #include "learning/data/npz.hpp"
 
 #include "tests/fuzz/scratch_folder.hpp"

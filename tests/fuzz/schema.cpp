@@ -25,7 +25,8 @@ void run(Input input) {
 std::vector<Seed> seeds() {
   return {{"csv", bytes_of(R"({"kind": "csv", "target": "y", "columns": [{"name": "x"},
            {"name": "c", "categories": ["a", "b"]}], "classes": ["no", "yes"], "standardise": true})")},
-          {"images", bytes_of(R"({"kind": "images", "shape": [3, 8, 8], "classes": ["a", "b"], "pixels": true})")},
+          {"images",
+           bytes_of(R"({"kind": "images", "shape": [3, 8, 8], "classes": ["a", "b"], "pixels": true})")},
           {"numbers", bytes_of(R"({"kind": "npz", "shape": [5], "standardise": false})")}};
 }
 

@@ -30,7 +30,8 @@ inline bool write_npz(const std::filesystem::path& file, const std::map<std::str
   auto* const archive = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
   if (archive == nullptr) return false;
   for (const auto& [name, bytes] : arrays)
-    zip_file_add(archive, (name + ".npy").c_str(), zip_source_buffer(archive, bytes.data(), bytes.size(), 0), 0);
+    zip_file_add(archive, (name + ".npy").c_str(), zip_source_buffer(archive, bytes.data(), bytes.size(), 0),
+                 0);
   return zip_close(archive) == 0;
 }
 

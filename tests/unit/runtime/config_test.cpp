@@ -113,7 +113,6 @@ TEST_CASE("every key is explained, belongs to a section, and its default is allo
                       [&](const auto& s) { return s.name == key.section(); }));
     const auto given = fl::GivenValue{&key, key.get(fl::default_config()), "default"};
     CHECK(fl::check_value(given).has_value());
-    CHECK(fl::check_available(given).has_value());
     CHECK(fl::find_config_key(key.name) == &key);  // no name twice
     for (const auto& choice : key.choices) {
       auto config = fl::Config();
@@ -388,14 +387,6 @@ TEST_CASE("devices that only a simulated clock can have are refused on the real 
 TEST_CASE("what could not be written to config.toml is refused") {
   CHECK(holds_all(refusal({{"net.allow_list", "list\xaa"}}), {"net.allow_list", "UTF-8"}));
   CHECK(with({{"net.allow_list", "schl\xc3\xbcssel \"\\ \x01"}}).has_value());
-}
-
-TEST_CASE("what this version does not have yet is refused, not ignored") {
-  for (const auto& setting :
-       std::vector<std::pair<std::string, std::string>>{{"data.name", "csv"}, {"data.name", "npz"}}) {
-    CAPTURE(setting.first);
-    CHECK(holds_all(refusal({setting}), {setting.first, setting.second, "not available in this version"}));
-  }
 }
 
 TEST_CASE("paths in a file begin in its folder, those of the command line here; later files win") {

@@ -8,8 +8,8 @@
 #include "learning/data/npz.hpp"
 #include "learning/data/text_file.hpp"
 #include "tests/support/idx_files.hpp"
-#include "tests/support/npz_files.hpp"
 #include "tests/support/image_files.hpp"
+#include "tests/support/npz_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace fl;
@@ -61,13 +61,13 @@ TEST_CASE("each file of a folder is a client's, and gives its share to the test 
   write_text(folder / "notes.txt", "not a table");
   const auto options = options_for("csv", folder.path());
   const auto schema = schema_of(options);
-  const auto data = load(options, schema, {true, true, true, true, 3});
+  const auto data = load(options, schema, {true, true, true, 2, 3});
   REQUIRE(data.owners.size() == 2);
   CHECK(data.owners[0].size() == 8);
   CHECK(data.owners[1].size() == 16);
   CHECK(data.train->size() == 24);
   CHECK(data.test->size() == 6);
-  CHECK(load(options, schema, {true, true, true, true, 3}).train->fingerprint(data.owners[0]) ==
+  CHECK(load(options, schema, {true, true, true, 2, 3}).train->fingerprint(data.owners[0]) ==
         data.train->fingerprint(data.owners[0]));
   // A client of a network keeps all of its files.
   const auto own = load(options, schema, {true, false});
@@ -80,7 +80,7 @@ TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") 
   const auto folder = TemporaryFolder();
   const auto file = folder / "data.npz";
   REQUIRE(write_npz(file, {{"x", npy<double>("<f8", "(2, 3)", {1, 2, 3, 4, 5, 6})},
-                   {"y", npy<std::int64_t>("<i8", "(2,)", {0, 2})}}));
+                           {"y", npy<std::int64_t>("<i8", "(2,)", {0, 2})}}));
   auto options = options_for("npz", file);
   auto schema = schema_of(options);
   CHECK(schema.shape == std::vector<std::int64_t>{3});
@@ -91,9 +91,9 @@ TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") 
   CHECK(data.train->label(1) == 2);
 
   REQUIRE(write_npz(file, {{"x_train", npy<std::uint8_t>("|u1", "(2, 1, 2)", {0, 255, 0, 0})},
-                   {"y_train", npy<std::uint8_t>("|u1", "(2,)", {0, 1})},
-                   {"x_test", npy<std::uint8_t>("|u1", "(1, 1, 2)", {255, 0})},
-                   {"y_test", npy<std::uint8_t>("|u1", "(1,)", {1})}}));
+                           {"y_train", npy<std::uint8_t>("|u1", "(2,)", {0, 1})},
+                           {"x_test", npy<std::uint8_t>("|u1", "(1, 1, 2)", {255, 0})},
+                           {"y_test", npy<std::uint8_t>("|u1", "(1,)", {1})}}));
   schema = schema_of(options);
   CHECK(schema.shape == std::vector<std::int64_t>{1, 1, 2});
   CHECK(schema.pixels);
@@ -102,7 +102,8 @@ TEST_CASE("arrays come as floats, or as pixels where they are images of bytes") 
   CHECK(sample(*data.train, 0) == std::vector<float>{-1, 1});
   CHECK(sample(*data.test, 0) == std::vector<float>{1, -1});
 
-  REQUIRE(write_npz(file, {{"x", npy<float>("<f4", "(2, 1)", {1, 2})}, {"y", npy<float>("<f4", "(2,)", {0.5, -1})}}));
+  REQUIRE(write_npz(
+      file, {{"x", npy<float>("<f4", "(2, 1)", {1, 2})}, {"y", npy<float>("<f4", "(2,)", {0.5, -1})}}));
   schema = schema_of(options, false);
   CHECK(load(options, schema, {true, false}).train->target(1) == -1);
 }
@@ -189,7 +190,7 @@ TEST_CASE("text: every character is predicted from those before it, and never fr
   const auto schema = schema_of(options);
   CHECK(schema.class_count() == 98);
   const auto code = [&](char letter) { return static_cast<float>(letter - 32 + 1); };
-  const auto data = load(options, schema, {true, false, false, true});
+  const auto data = load(options, schema, {true, false, false, 2});
   REQUIRE(data.owners.size() == 2);
   CHECK(data.owners[0] == std::vector<std::uint32_t>{0, 1, 2, 3});
   CHECK(data.owners[1] == std::vector<std::uint32_t>{7});
@@ -197,6 +198,12 @@ TEST_CASE("text: every character is predicted from those before it, and never fr
   CHECK(data.train->label(0) == static_cast<std::int64_t>(code('c')));
   CHECK(data.train->label(2) == 97);
   CHECK(sample(*data.train, 7) == std::vector<float>{code('e'), code('f'), code('g')});
+  // One text is cut into as many stretches as there are clients.
+  options.file = folder / "a.txt";
+  options.text_length = 2;
+  CHECK(load(options, schema_of(options), {true, false, false, 2}).owners ==
+        std::vector<std::vector<std::uint32_t>>{{0}, {3, 4}});
+  options.file = folder.path();
   options.text_length = 4;
   CHECK(holds_all(why_not(options, schema_of(options)), {"b.txt", "too few characters", "data.text_length"}));
 }
