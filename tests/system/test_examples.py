@@ -24,7 +24,7 @@ LESS = {
     "finance": [("make_payments.py", "--payments 3000"), ("--role simulate", "--set run.max_versions=10")],
     "iot": [("make_sensors.py", "--sensors 30 --windows 10"),
             ("--role simulate", "--set run.max_versions=5 --set clients.count=30 --set strategy.buffer_size=5")],
-    "handwriting": [("--role simulate", "--set run.max_versions=1 --set train.epochs=0 --set train.steps=2")],
+    "handwriting": [("--role simulate", "--set run.max_versions=1 --set train.steps=2")],
     "text": [("--role simulate", "--set run.max_versions=1 --set train.steps=1 --set data.test_fraction=0.01 "
                                  "--set data.text_length=10")],
 }
@@ -55,14 +55,13 @@ class Examples(FederationTest):
         commands = commands_of(ROOT / "examples" / name / "README.md")
         self.assertTrue(commands, "the page has no commands")
         for command in commands:
+            waits = command.endswith(" &")
+            command = command.removesuffix(" &")
             if not FULL:
-                for contains, more in LESS[name]:
-                    if contains in command:
-                        command = re.sub(r"( &)?$", f" {more}\\1", command)
+                command = " ".join([command, *(more for contains, more in LESS[name] if contains in command)])
             command = command.replace("--join localhost", f"--join localhost:{port}")
             command = command.replace("--role aggregator", f"--role aggregator --port {port}")
-            waits = command.endswith(" &")
-            arguments = shlex.split(command.removesuffix(" &"))
+            arguments = shlex.split(command)
             if "--role" in arguments:
                 arguments.append("--no-progress")
             process = subprocess.Popen(arguments, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
