@@ -245,6 +245,8 @@ class Admission(FederationTest):
         self.assertEqual(self.run_node_bare("health", run), (0, "ready\n"))
         self.assertEqual(self.run_node_bare("health", f"127.0.0.1:{server.port}", "--config", self.keys / "bob.toml"),
                          (0, "ready\n"))
+        self.assertEqual(self.run_node_bare("health", run), (0, "ready\n"))
+        self.assertNotIn("TLS with", server.output)  # who goes away has not failed
         server.kill()
         server.wait()
         code, output = self.run_node_bare("health", run)
