@@ -205,6 +205,11 @@ RunStatus MetricsState::status() const {
   status.elapsed_s = elapsed_s();
   status.remaining_s = remaining_s();
   status.waited_for = roster.waited_for;
+  // Who was sent away does not come back by itself.
+  const auto nobody_here = status.clients_training + status.clients_waiting == 0;
+  if (status.clients_quarantined > 0 && nobody_here && !status.waited_for.empty())
+    status.waited_for += "; " + std::to_string(status.clients_quarantined) +
+                         " quarantined (fl_actor_node pardon lets one in again)";
   status.waited_s = roster.waited_s;
   status.bytes_up = options.board->up();
   status.bytes_down = options.board->down();
