@@ -124,6 +124,7 @@ struct AggregatorState {
   bool snapshot_due = false;
   std::optional<std::string> over;  ///< why the run ends
   caf::typed_response_promise<PublicationPtr> stopped;
+  bool goal_reached = false;  ///< that is why it is over
 
   explicit AggregatorState(aggregator_actor::pointer actor) : self(actor) {}
 
@@ -162,6 +163,7 @@ struct AggregatorState {
   void record(const VersionRecordPtr& version);
   void save();
   void on_saved(const Result<Version>& result);
+  void stop_without_room(const Error& reason);
   void forget_records();
 };
 

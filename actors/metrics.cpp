@@ -76,8 +76,7 @@ void MetricsState::restore(Version version) {
 
 void MetricsState::on_update(const UpdateRecord& update) {
   if (update.decision == ec::store_full) {
-    if (!no_room)
-      spdlog::warn("no room for updates: clients keep theirs and try again; free some disk space");
+    if (!no_room) spdlog::warn("no room for updates: clients keep theirs and try again");
     no_room = true;
     return;
   }
