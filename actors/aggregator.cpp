@@ -510,6 +510,7 @@ void AggregatorState::check_goals() {
 void AggregatorState::end(const std::string& reason) {
   if (over) return;
   over = reason;
+  goal_reached = true;
   want_no_more();
   caf::anon_send(peers->node, over_atom_v, reason);
 }
@@ -557,7 +558,7 @@ void AggregatorState::on_saved(const Result<Version>& result) {
     snapshot_due = snapshot_due || saving->snapshot != nullptr;
     saving = nullptr;
     if (stopped.pending()) {
-      stopped.deliver(to_caf(result.error()));
+      stop_without_room(result.error());
     } else if (options.durable_updates) {
       no_room = result.error();
       auto put_off = UpdateRecord();
@@ -581,6 +582,20 @@ void AggregatorState::on_saved(const Result<Version>& result) {
   if (options.durable_updates) announce(request->batch);
   decide_waiting();
   if (snapshot_due || stopped.pending()) save();
+}
+
+/// Where nobody was told of what is not on disk, the run ends with the version that is. A goal was reached
+/// with the last one only.
+void AggregatorState::stop_without_room(const Error& reason) {
+  if (!options.durable_updates || goal_reached) {
+    stopped.deliver(to_caf(reason));
+    return;
+  }
+  spdlog::warn(
+      "the run ends with version {}; what came later is not saved ({}). Nobody was told of it, and after "
+      "--resume it is sent or trained again",
+      model->version(), reason.text);
+  stopped.deliver(publication(false));
 }
 
 /// Of what is recorded for reading only, the oldest is given up where the disk has no room for long.

@@ -125,6 +125,7 @@ struct AggregatorState {
   std::optional<std::string> over;           ///< why the run ends
   std::optional<std::uint64_t> told_wanted;  ///< updates that the scheduler knows are still wanted
   caf::typed_response_promise<PublicationPtr> stopped;
+  bool goal_reached = false;  ///< that is why it is over
 
   explicit AggregatorState(aggregator_actor::pointer actor) : self(actor) {}
 
@@ -164,6 +165,7 @@ struct AggregatorState {
   void record(const VersionRecordPtr& version);
   void save();
   void on_saved(const Result<Version>& result);
+  void stop_without_room(const Error& reason);
   void forget_records();
 };
 

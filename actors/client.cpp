@@ -13,6 +13,22 @@
 
 namespace fl {
 
+namespace {
+
+/// Tasks that fail one after the other until the client gives up: no later one will go better.
+constexpr std::uint32_t kMaxFailures = 5;
+
+std::string advice_on(const std::string& failure) {
+  const auto of_memory =
+      failure.find("bad_alloc") != std::string::npos || failure.find("allocate memory") != std::string::npos;
+  return of_memory ? ". The memory does not suffice: try a smaller train.batch_size (a setting of the "
+                     "aggregator), fewer clients at once in one process (client.count, simulate.workers), or "
+                     "more memory"
+                   : "";
+}
+
+}  // namespace
+
 // -- asking -------------------------------------------------------------------------------------------------
 
 void ClientState::ask_for_work() {
@@ -290,11 +306,15 @@ void ClientState::abandon(const std::string& reason) {
   self->send(session, abandon_atom_v, given_up, reason);
 }
 
-/// After a failure of our own: the next task may well fail too, so it is not asked for at once.
+/// After a failure of our own: the next task may well fail too, so it is not asked for at once, and after
+/// some not at all.
 void ClientState::give_up_for_a_while(const Error& reason) {
   abandon(to_string(reason));
   if (is_of_fleet())
     ask_for_work();
+  else if (reason.code == ec::internal && failures + 1 >= kMaxFailures)
+    fail({reason.code, reason.text + "; " + std::to_string(kMaxFailures) + " tasks in a row failed" +
+                           advice_on(reason.text)});
   else
     ask_later(pause_after(failures++));
 }

@@ -145,6 +145,9 @@ struct ClientState {
   void give_up_for_a_while(const Error& reason);
 };
 
+/// Why no gateway was reached, in words; `tls`: whether it was tried with TLS.
+std::string why_no_gateway(const Error& error, bool tls);
+
 /// `layout_of` is asked when a model is fetched in chunks: the layout of the trainer's model (null before it
 /// is prepared).
 local_client_actor::behavior_type client(local_client_actor::stateful_pointer<ClientState> self,

@@ -81,12 +81,18 @@ void ClientState::find_gateway() {
 std::string ClientState::why_not_reached(const Error& error) const {
   if (options->why_unreachable)
     if (auto why = options->why_unreachable(); !why.empty()) return why;
+  return why_no_gateway(error, options->tls);
+}
+
+std::string why_no_gateway(const Error& error, bool tls) {
   const auto said_nothing =
       error.code == ec::unavailable || error.text.find("disconnect_during_handshake") != std::string::npos;
-  if (said_nothing && !options->tls)
-    return "it took the connection, but ended it without a word; an aggregator with TLS does that to a "
-           "client without "
-           "net.tls.*";
+  if (said_nothing && !tls)
+    return "it took the connection, but ended it without a word; an aggregator with TLS does that to a node "
+           "without net.tls.*";
+  if (error.text.find("connection_timeout") != std::string::npos)
+    return "it took the connection, but did not answer; something else may listen there, or a firewall drops "
+           "what is sent";
   return error.text;
 }
 

@@ -41,7 +41,11 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
     log_refusal("the hello of " + hello.name + " is refused: " + to_string(error));
     return tl::unexpected(error);
   };
-  if (auto ok = check_quarantine(*session->storage, hello.name); !ok) return refuse(ok.error());
+  if (auto ok = check_quarantine(*session->storage, hello.name); !ok) {
+    if (ok.error().code == ec::quarantined) turn_away(hello.name);
+    return refuse(ok.error());
+  }
+  turned_away.erase(hello.name);
   for (auto& [id, entry] : connected) {
     if (entry.client != client.address()) continue;
     if (entry.client_name != hello.name)
@@ -56,6 +60,18 @@ Result<FloodGuard> GatewayState::check_conduct(const Hello& hello, const caf::ac
     }
   }
   return FloodGuard(kHellosPerSecond);
+}
+
+/// When it is the last one, the run would wait for ever without a word.
+void GatewayState::turn_away(const std::string& client) {
+  const auto is_new = turned_away.insert(client).second;
+  const auto others = std::ranges::any_of(
+      connected, [this](const auto& entry) { return !turned_away.contains(entry.second.client_name); });
+  if (!is_new || others || turned_away.size() != terms.clients_count) return;
+  spdlog::warn(
+      "all {} clients are quarantined: nobody trains until one is pardoned (fl_actor_node pardon RUN_DIR "
+      "NAME) and started again; clients of a simulation start again with --resume",
+      turned_away.size());
 }
 
 /// Who comes again and again does not fill the log.

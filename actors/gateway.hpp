@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "actors/actors.hpp"
@@ -27,12 +28,14 @@ struct GatewayState {
   Admission admission{AdmissionOptions()};
   PeersPtr peers;
   std::map<ClientId, Connected> connected;
+  std::set<std::string> turned_away;  ///< clients that came and are quarantined
   LogLimit refusals;
 
   explicit GatewayState(gateway_actor::pointer actor) : self(actor) {}
 
   caf::result<Welcome, caf::actor> welcome(const Hello& hello, const caf::actor& client);
   Result<FloodGuard> check_conduct(const Hello& hello, const caf::actor& client);
+  void turn_away(const std::string& client);
   void log_refusal(const std::string& text);
   void on_down(const caf::down_msg& down);
   void allow(const AllowListPtr& allowed);

@@ -76,8 +76,7 @@ void MetricsState::restore(Version version) {
 
 void MetricsState::on_update(const UpdateRecord& update) {
   if (update.decision == ec::store_full) {
-    if (!no_room)
-      spdlog::warn("no room for updates: clients keep theirs and try again; free some disk space");
+    if (!no_room) spdlog::warn("no room for updates: clients keep theirs and try again");
     no_room = true;
     return;
   }
@@ -205,6 +204,11 @@ RunStatus MetricsState::status() const {
   status.elapsed_s = elapsed_s();
   status.remaining_s = remaining_s();
   status.waited_for = roster.waited_for;
+  // Who was sent away does not come back by itself.
+  const auto nobody_here = status.clients_training + status.clients_waiting == 0;
+  if (status.clients_quarantined > 0 && nobody_here && !status.waited_for.empty())
+    status.waited_for += "; " + std::to_string(status.clients_quarantined) +
+                         " quarantined (fl_actor_node pardon lets one in again)";
   status.waited_s = roster.waited_s;
   status.bytes_up = options.board->up();
   status.bytes_down = options.board->down();

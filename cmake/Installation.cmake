@@ -24,7 +24,7 @@ install(FILES "${zsh_completion}" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/vend
 install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/fl_actor/configs" PATTERN systemd EXCLUDE)
 # Templates: which of them a machine needs, and with which names in them, its owner says (docs/operations.md).
 install(DIRECTORY configs/systemd DESTINATION "${CMAKE_INSTALL_DATADIR}/fl_actor")
-install(FILES README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs")
 
 # -- The libraries ----------------------------------------------------------------------------------------------------

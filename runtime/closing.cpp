@@ -133,6 +133,11 @@ RunSummary close_run(ServerSetup& setup, NodeInbox& inbox, const RunEnd& end) {
     }
   } else {
     summary.status = RunOutcome::failed;
+    if (end.kind != RunEnd::Kind::failed)
+      summary.reason += ", but the last version is not saved: " + last.error().text;
+    // What the ledger holds is there all the same.
+    const auto saved = setup.store->last_version();
+    if (setup.store->keeps_updates() && saved && *saved) summary.model_version = (*saved)->version;
   }
   // An interrupted run goes on later: its clients keep trying to come back.
   if (end.kind == RunEnd::Kind::goal || end.kind == RunEnd::Kind::stopped) say_farewell(inbox, end.reason);

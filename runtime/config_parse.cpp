@@ -12,17 +12,25 @@ namespace fl {
 
 // -- Errors ---------------------------------------------------------------------------------------
 
+namespace {
+
+/// A hint at a name that may be meant; empty: nothing is near.
+std::string hint(const char* what, const std::string& name) {
+  return name.empty() ? "" : std::string("; the nearest ") + what + " \"" + name + "\"";
+}
+
+}  // namespace
+
 tl::unexpected<Error> unknown_key(const std::string& where, std::string_view name) {
   const auto& sections = config_sections();
   for (const auto& section : sections) {
     if (section.name == name)
-      return fail(ec::bad_config, where + ": \"" + std::string(name) +
-                                      "\" is a section, not a key; the nearest valid key is \"" +
-                                      nearest_config_key(name) + "\"");
+      return fail(ec::bad_config, where + ": \"" + std::string(name) + "\" is a section, not a key" +
+                                      hint("valid key is", nearest_config_key(name)));
   }
-  return fail(ec::bad_config, where + ": unknown key \"" + std::string(name) +
-                                  "\"; the nearest valid key is \"" + nearest_config_key(name) +
-                                  "\" (docs/configuration.md lists all)");
+  return fail(ec::bad_config, where + ": unknown key \"" + std::string(name) + "\"" +
+                                  hint("valid key is", nearest_config_key(name)) +
+                                  " (docs/configuration.md lists all)");
 }
 
 tl::unexpected<Error> wrong_type(const std::string& where, const ConfigKey& key, const std::string& found) {
@@ -141,7 +149,7 @@ Result<void> check_value(const GivenValue& given) {
       word && !key.choices.empty() &&
       std::find(key.choices.begin(), key.choices.end(), *word) == key.choices.end())
     return fail(ec::bad_config, said(given) + " is not one of " + quoted_list(key.choices) +
-                                    "; the nearest is \"" + nearest(*word, key.choices) + "\"");
+                                    hint("is", nearest(*word, key.choices)));
   // A run keeps its settings in config.toml, which holds only what is UTF-8.
   const auto is_text = key.type == ConfigType::text || key.type == ConfigType::texts;
   if (is_text && !read_toml(key.name + " = " + to_toml(given.value), given.where))

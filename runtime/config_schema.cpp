@@ -184,9 +184,8 @@ bool abbreviates(std::string_view word, std::string_view candidate) {
 /// An abbreviation is as near as a word with this many misspellings.
 constexpr std::size_t kAbbreviationDistance = 2;
 
-}  // namespace
-
-std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+/// The candidate that is nearest, and how near: 0 is the same.
+std::pair<std::string, std::size_t> closest(std::string_view word, std::span<const std::string> candidates) {
   auto best = std::string();
   auto best_distance =
       std::pair(std::numeric_limits<std::size_t>::max(), std::numeric_limits<std::size_t>::max());
@@ -201,7 +200,15 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
       best = candidate;
     }
   }
-  return best;
+  return {best, best_distance.first};
+}
+
+}  // namespace
+
+std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+  const auto [best, distance] = closest(word, candidates);
+  const auto half = (std::max(word.size(), best.size()) + 1) / 2;
+  return distance <= half ? best : "";
 }
 
 std::string nearest_config_key(std::string_view name) {
@@ -213,7 +220,7 @@ std::string nearest_config_key(std::string_view name) {
     names.push_back(key.name);
     if (key.last_name() == last_name) same_last_name.push_back(key.name);
   }
-  return nearest(name, same_last_name.empty() ? names : same_last_name);
+  return same_last_name.empty() ? nearest(name, names) : closest(name, same_last_name).first;
 }
 
 // -- Values as TOML -------------------------------------------------------------------------------

@@ -104,8 +104,9 @@ const std::vector<ConfigSection>& config_sections();
 const ConfigKey* find_config_key(std::string_view name);
 
 /// The candidate with the fewest insertions, deletions, replacements and swaps of neighbours, or of which
-/// `word` is an abbreviation; empty without candidates.
+/// `word` is an abbreviation; empty when more than half of the letters differ.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
+/// The key with the same last name, or as above.
 std::string nearest_config_key(std::string_view name);
 
 /// As TOML: 5, 0.5, "text", ["a", "b"].

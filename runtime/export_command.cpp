@@ -41,12 +41,16 @@ Result<std::string> updates_table(const fs::path& folder) {
   auto ok = database->run("SELECT name FROM pragma_table_info('updates')", {},
                           [&](const SqlRow& row) { columns.push_back(row.text(0)); });
   if (!ok) return tl::unexpected(ok.error());
-  const auto selected = fmt::format("u.{}", fmt::join(columns, ", u."));
+  auto selected = std::string();
+  for (const auto& column : columns)
+    // SQLite's integers have a sign.
+    selected += column == "hash" ? "CASE WHEN u.hash IS NOT NULL THEN printf('%016x', u.hash) END, "
+                                 : "u." + column + ", ";
   columns.push_back("client_name");
   auto table = csv_row(columns);
   auto fields = std::vector<std::string>(columns.size());
   ok = database->run("SELECT " + selected +
-                         ", c.name FROM updates u LEFT JOIN clients c ON c.client = u.client "
+                         "c.name FROM updates u LEFT JOIN clients c ON c.client = u.client "
                          "ORDER BY u.sequence",
                      {}, [&](const SqlRow& row) {
                        for (auto i = 0; i < static_cast<int>(fields.size()); ++i) fields[i] = row.text(i);

@@ -12,7 +12,7 @@
 #include <memory>
 #include <utility>
 
-#include "actors/actors.hpp"
+#include "actors/client.hpp"
 #include "runtime/actor_system.hpp"
 #include "runtime/credentials.hpp"
 #include "runtime/network.hpp"
@@ -49,9 +49,10 @@ class RemoteGateway {
     auto gateway = net_.tls() ? caf::openssl::remote_actor<gateway_actor>(system_, where.host, port)
                               : system_.middleman().remote_actor<gateway_actor>(where.host, port);
     if (!gateway) {
-      const auto why = take_tls_failure();
-      return fail(ec::unreachable, "no aggregator answers at " + where.host + ":" + std::to_string(port) +
-                                       (why.empty() ? "" : " (" + why + ")"));
+      auto why = take_tls_failure();
+      if (why.empty()) why = why_no_gateway(from_caf(gateway.error()), net_.tls());
+      return fail(ec::unreachable,
+                  "no aggregator answers at " + where.host + ":" + std::to_string(port) + " (" + why + ")");
     }
     gateway_ = *gateway;
     return {};

@@ -105,8 +105,8 @@ Result<void> RunLedger::keep_files(const LedgerBatch& batch) {
   const auto bytes = kept_bytes_ + new_bytes(batch);
   if (options_.max_bytes > 0 && bytes > options_.max_bytes)
     return fail(ec::store_full,
-                "kept updates would take " + std::to_string(bytes) +
-                    " bytes, more than store.max_bytes = " + std::to_string(options_.max_bytes));
+                "kept updates would take " + std::to_string(bytes) + " bytes, more than store.max_bytes = " +
+                    std::to_string(options_.max_bytes) + "; stop the run, and raise it with --resume");
   for (const auto& update : batch.accepted) {
     const auto path = file_of(update.number);
     const auto file = std::dynamic_pointer_cast<const FileSource>(update.blob);

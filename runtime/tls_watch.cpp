@@ -91,6 +91,12 @@ std::string words_of(int alert) {
                                                        : ::SSL_alert_desc_string_long(alert);
 }
 
+/// Whether the other side has closed its socket.
+bool was_closed(const SSL* connection) {
+  auto* const socket = ::SSL_get_rbio(connection);
+  return socket != nullptr && BIO_eof(socket) != 0;
+}
+
 /// Before each read from and write to a socket. CAF asks for the error of an operation without having emptied
 /// OpenSSL's error queue before, so that the failure of one connection would end the next one that merely has
 /// to wait.
@@ -108,9 +114,8 @@ void on_event(const SSL* observed, int where, int result) {
   if ((where & SSL_CB_ALERT) != 0) {
     if ((result >> 8) != SSL3_AL_FATAL) return;
     const auto alert = words_of(result);
-    // A connection that was up and whose peer has gone without a word ends with an alert of ours: that is no
-    // failure.
-    if ((where & SSL_CB_WRITE) == SSL_CB_WRITE && ::SSL_is_init_finished(observed) != 0) return;
+    // The end of a connection that the other side closed is an alert of ours, too: that is no failure.
+    if ((where & SSL_CB_WRITE) == SSL_CB_WRITE && was_closed(observed)) return;
     if ((where & SSL_CB_READ) == SSL_CB_READ) {
       note(connection, "it refuses us: " + alert);
     } else {

@@ -65,6 +65,7 @@ void LeaseBook::count(const Member& member, int sign) {
     if (counts) number += static_cast<std::size_t>(sign);
   };
   add(counts_.live, member.live());
+  add(counts_.connected, member.connected);
   add(counts_.waiting, member.connected && !member.leased);
   add(counts_.lost, !member.connected && !member.leased);
 }
@@ -456,6 +457,8 @@ bool LeaseBook::started() const {
 
 std::string LeaseBook::why_wait() const {
   if (!model_) return "the server is starting";
+  if (counts_.connected == 0 && counts_.lost > 0)
+    return "clients (none is connected, " + std::to_string(counts_.lost) + " lost)";
   if (!started() || live() == 0)
     return "clients (" + std::to_string(live()) + " of " + std::to_string(options_.min_clients) +
            " are here)";

@@ -196,6 +196,7 @@ class LeaseBook {
   /// How many members are what.
   struct Counts {
     std::size_t live = 0;
+    std::size_t connected = 0;
     std::size_t waiting = 0;  ///< connected without a lease
     std::size_t lost = 0;     ///< known, not connected, without a lease
   };

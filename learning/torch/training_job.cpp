@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <stdexcept>
 
 #include "learning/data/balance.hpp"
 #include "learning/kernels.hpp"
+#include "learning/torch/error_text.hpp"
 #include "learning/torch/jobs.hpp"
 #include "learning/torch/thread_limits.hpp"
 
@@ -23,17 +25,20 @@ TorchTrainingJob::TorchTrainingJob(std::shared_ptr<WorkspacePool> pool, std::uin
       augmentation_random_(fl::stream_seed(stream_seed, "augment")),
       dropout_seed_(fl::stream_seed(stream_seed, "dropout")),
       steps_wanted_(settings.steps > 0 ? settings.steps : settings.epochs * order_.batches_per_epoch()) {
-  if (settings.augments())
-    augmentation_.emplace(settings.augmentation, data_->dataset->sample_shape());
+  if (settings.augments()) augmentation_.emplace(settings.augmentation, data_->dataset->sample_shape());
 }
 
 bool TorchTrainingJob::run_slice(Clock::time_point until) {
   const auto started = Clock::now();
   limit_threads(threads_);
-  if (!workspace_ && steps_ == 0) begin();
-  while (steps_ < steps_wanted_) {
-    step();
-    if (Clock::now() >= until) break;
+  try {
+    if (!workspace_ && steps_ == 0) begin();
+    while (steps_ < steps_wanted_) {
+      step();
+      if (Clock::now() >= until) break;
+    }
+  } catch (const c10::Error& error) {
+    throw std::runtime_error(text_of(error));
   }
   report_.samples = order_.distinct_rows();
   report_.steps = steps_;

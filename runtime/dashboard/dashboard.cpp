@@ -25,6 +25,9 @@ constexpr int kOtherThreads = 6;
 /// Somebody is watching so long after a question.
 constexpr std::int64_t kWatched_s = 5;
 
+/// The first who asks for the clients waits so long, at most, until it is known where they are.
+constexpr auto kFirstAnswer = std::chrono::milliseconds(1500);
+
 constexpr auto kStreamPause = std::chrono::seconds(1);
 
 /// A comment keeps a quiet stream from being cut by what is between.
@@ -238,6 +241,7 @@ void Dashboard::add_routes(const DashboardOptions& options) {
   json("/api/versions", [](RunView& view, std::uint64_t after) { return view.versions(after); });
   json("/api/clients", [this](RunView& view, std::uint64_t) {
     asked_at_s_ = steady_s();
+    view.await_whereabouts(kFirstAnswer);
     return view.clients();
   });
   json("/api/staleness", [](RunView& view, std::uint64_t) { return view.staleness(); });

@@ -20,6 +20,9 @@ constexpr int kRowsAtOnce = 100'000;
 /// Versions that are looked through for the newest one that was evaluated.
 constexpr Version kLookBack = 1'000;
 
+/// Where the clients are is told more often than that while somebody looks.
+constexpr auto kLately = std::chrono::seconds(3);
+
 std::string_view name_of(ClientWhereabouts::State state) {
   switch (state) {
     case ClientWhereabouts::State::training:
@@ -67,8 +70,19 @@ void RunView::show(const RunStatus& status) {
 }
 
 void RunView::show(Whereabouts whereabouts) {
-  const auto lock = std::lock_guard(live_mutex_);
-  whereabouts_ = std::move(whereabouts);
+  {
+    const auto lock = std::lock_guard(live_mutex_);
+    whereabouts_ = std::move(whereabouts);
+    placed_at_ = std::chrono::steady_clock::now();
+  }
+  placed_.notify_all();
+}
+
+void RunView::await_whereabouts(std::chrono::milliseconds patience) {
+  if (!live_) return;
+  auto lock = std::unique_lock(live_mutex_);
+  placed_.wait_for(lock, patience,
+                   [this] { return placed_at_ && std::chrono::steady_clock::now() - *placed_at_ < kLately; });
 }
 
 void RunView::note(RunEvent event) {

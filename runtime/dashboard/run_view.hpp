@@ -2,6 +2,8 @@
 // The JSON of every request of docs/dashboard.md is made here.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -50,6 +52,10 @@ class RunView {
   void show(Whereabouts whereabouts);
   void note(RunEvent event);
 
+  /// Waits until it was told lately where the clients are, at most so long. Nobody tells one that is not
+  /// live.
+  void await_whereabouts(std::chrono::milliseconds patience);
+
   Result<Json> run();
   Json config() const;
   Result<Json> versions(Version after);
@@ -95,6 +101,8 @@ class RunView {
   mutable std::mutex live_mutex_;  ///< of what the process tells, which is not to wait for the disk
   std::optional<RunStatus> status_;
   Whereabouts whereabouts_;
+  std::optional<std::chrono::steady_clock::time_point> placed_at_;  ///< whereabouts_ is of then
+  std::condition_variable placed_;
   std::deque<RunEvent> events_;
   std::uint64_t last_event_ = 0;
   // Of the decisions up to `sequence_`.

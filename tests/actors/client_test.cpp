@@ -89,6 +89,18 @@ TEST_CASE("a training that fails is given up, one that cannot succeed ends the c
   fixture.time.pass(seconds(60));
   CHECK(fixture.server->abandoned.size() >= 3);
   CHECK(fixture.server->abandoned.size() <= 15);  // ever more patiently
+  // One that always fails ends the client, too.
+  CHECK(fixture.server->abandoned.size() == 5);
+  REQUIRE(fixture.node->failed.size() == 1);
+  CHECK(fixture.node->failed[0].find("out of memory; 5 tasks in a row failed") != std::string::npos);
+
+  auto cramped = ClientFixture();
+  cramped.trainer->refusal = Error{ec::internal, "training failed: std::bad_alloc"};
+  cramped.give_task(7);
+  cramped.start();
+  cramped.time.pass(seconds(60));
+  REQUIRE(cramped.node->failed.size() == 1);
+  CHECK(cramped.node->failed[0].find("train.batch_size") != std::string::npos);
 
   auto hopeless = ClientFixture();
   hopeless.trainer->refusal = Error{ec::bad_config, "unknown optimizer"};

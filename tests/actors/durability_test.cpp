@@ -112,6 +112,26 @@ TEST_CASE("while the disk is full updates are refused as such, and go on when th
   CHECK(fixture.storage->ledger.size() == 2);
 }
 
+TEST_CASE("a stop without room ends with the version that is on disk; a goal is not reached without it") {
+  for (const auto max_versions : {0, 2}) {
+    CAPTURE(max_versions);
+    auto options = durable_options();
+    options.goals.max_versions = static_cast<Version>(max_versions);
+    auto fixture = AggregatorFixture(options, AggregatorFixture::Checkpointer::real, durable_storage());
+    CHECK(fixture.submit(update_of(1, 0, 0))->accepted());
+    fixture.storage->refusal = Error{ec::store_full, "no room"};
+    const auto unsaved = fixture.send(update_of(2, 1, 1));
+    const auto last = fixture.stop("enough");
+    CHECK_FALSE(unsaved->has_value());
+    if (max_versions == 0) {
+      REQUIRE(last);
+      CHECK((*last)->model->version() == 1);
+    } else {
+      CHECK(last.error().code == ec::store_full);
+    }
+  }
+}
+
 TEST_CASE("whatever crashes, the model is what the ledger gives, and all that was accepted is in it") {
   for (const auto name : {StrategyName::fedavg, StrategyName::fedavg_async, StrategyName::fedbuff,
                           StrategyName::fedasync, StrategyName::fedasync_delta}) {

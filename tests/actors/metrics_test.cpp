@@ -133,6 +133,16 @@ TEST_CASE("before the first lease no time passes and nothing is estimated") {
   CHECK(status.accuracy < 0);
 }
 
+TEST_CASE("when nobody is here, the status says who is quarantined") {
+  auto fixture = Fixture();
+  fixture.storage->quarantine["ward-1"] = "not_finite: NaN";
+  fixture.roster("client 0", 1);
+  CHECK(fixture.status().waited_for == "client 0");
+  fixture.options.board->show(Roster{0, 0, 0, "clients (0 of 1 are here)", 3}, fixture.time.now());
+  CHECK(fixture.status().waited_for ==
+        "clients (0 of 1 are here); 1 quarantined (fl_actor_node pardon lets one in again)");
+}
+
 TEST_CASE("the nearest goal decides the time that is left") {
   auto fixture = Fixture();
   fixture.options.goals = {100, 8, Seconds(1000), 0};

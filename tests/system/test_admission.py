@@ -75,6 +75,9 @@ class Admission(FederationTest):
         server = self.serve()
         client = self.client(server.port, "x", settings=CLIENT)
         self.refused(server, client, client_says="without net.tls", server_says="does not speak TLS")
+        code, output = self.run_node_bare("status", f"127.0.0.1:{server.port}")
+        self.assertEqual(code, 1, output)
+        self.assertIn("without net.tls", output)
 
     def test_tls_client_to_a_plain_port(self):
         server = self.aggregator(self.folder / "run", settings=[*ECHO, "run.max_versions=0"])
@@ -245,6 +248,8 @@ class Admission(FederationTest):
         self.assertEqual(self.run_node_bare("health", run), (0, "ready\n"))
         self.assertEqual(self.run_node_bare("health", f"127.0.0.1:{server.port}", "--config", self.keys / "bob.toml"),
                          (0, "ready\n"))
+        self.assertEqual(self.run_node_bare("health", run), (0, "ready\n"))
+        self.assertNotIn("TLS with", server.output)  # who goes away has not failed
         server.kill()
         server.wait()
         code, output = self.run_node_bare("health", run)

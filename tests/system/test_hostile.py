@@ -116,6 +116,15 @@ class Hostile(FederationTest):
             self.assertEqual(node.wait(), 0, node.output)
         self.assertEqual(self.summary(out)["quarantined"], [])
 
+    def test_a_run_whose_clients_are_all_quarantined_says_so(self):
+        node = self.start("--role", "simulate", "--out", self.folder / "run",
+                          settings=[*ECHO, "clients.count=2", "run.max_versions=0", "validate.strikes=2",
+                                    "validate.max_update_norm=1e-9"])
+        node.wait_for(r"all 2 clients are quarantined: .*pardon")
+        node.kill(signal.SIGTERM)
+        self.assertEqual(node.wait(), 130, node.output)
+        self.assertEqual(node.output.count("clients are quarantined"), 1)
+
 
 if __name__ == "__main__":
     main()

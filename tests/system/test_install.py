@@ -21,7 +21,8 @@ class Installation(FederationTest):
         self.say("cmake", "--install", BUILD, "--prefix", tree)
         node = tree / "bin" / "fl_actor_node"
         for path in ["share/man/man1/fl_actor_node.1", "share/bash-completion/completions/fl_actor_node",
-                     "share/zsh/vendor-completions/_fl_actor_node", "share/fl_actor/systemd/fl-client.service"]:
+                     "share/zsh/vendor-completions/_fl_actor_node", "share/fl_actor/systemd/fl-client.service",
+                     *(f"share/doc/fl_actor/{page}.md" for page in ["README", "CHANGELOG", "CONTRIBUTING"])]:
             self.assertGreater((tree / path).stat().st_size, 500, path)
         self.say(node, "config", "check", *(tree / "share/fl_actor/configs").glob("*.toml"))
 

@@ -115,6 +115,21 @@ TEST_CASE("a client that does not come back within rejoin loses its lease") {
   CHECK(book.task(0).id == id + 1);
 }
 
+TEST_CASE("without anybody connected the book waits for clients, not for a place") {
+  auto book = BookOnClock(four_clients());
+  book.begin();
+  book.join(0);
+  book.settle(0, book.task(0).id);
+  book.leave(0);
+  for (const auto wait_s : {0.0, 15.0}) {
+    book.pass(wait_s);
+    book.tick();
+    CHECK(book.book.roster(book.now).waited_for == "clients (none is connected, 1 lost)");
+  }
+  book.join(1);
+  CHECK(book.book.roster(book.now).waited_for == "a free place (clients.fraction)");
+}
+
 TEST_CASE("a lease runs out at its deadline; without task_timeout it never does") {
   auto book = BookOnClock(four_clients());
   book.begin();

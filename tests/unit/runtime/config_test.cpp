@@ -277,6 +277,9 @@ TEST_CASE("a value out of range is refused with the range") {
   CHECK(holds_all(refusal({{"clients.speed_list", "1,2,0"}}), {"each entry", "above 0"}));
   CHECK(holds_all(refusal({{"strategy.name", "fedavgg"}}),
                   {"strategy.name", "fedbuff", "nearest is \"fedavg\""}));
+  const auto far = refusal({{"data.partition", "random"}});
+  CHECK(holds_all(far, {"\"iid\", \"dirichlet\""}));
+  CHECK(far.find("nearest") == std::string::npos);
 }
 
 TEST_CASE("secrets are not written where the run is kept") {

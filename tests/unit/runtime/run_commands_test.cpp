@@ -1,5 +1,6 @@
 // runs, inspect, export and config check, on folders made by the run store itself.
 #include <doctest/doctest.h>
+#include <spdlog/fmt/fmt.h>
 
 #include "learning/aggregation/validation.hpp"
 #include "messages/file_source.hpp"
@@ -219,7 +220,8 @@ TEST_CASE("a run is exported whole, and nothing is written over") {
   CHECK(holds_all(read_text(place / "metrics.csv"), {"\n7,12.0,,1,", ",0.875,"}));
   CHECK(exported(ExportFormat::updates, "updates.csv") == ExitCode::done);
   CHECK(holds_all(read_text(place / "updates.csv"),
-                  {"sequence,task,epoch,client,", ",client_name\n1,21,", "\"ann, \"\"the first\"\"\"\n"}));
+                  {"sequence,task,epoch,client,", ",client_name\n1,21,", "\"ann, \"\"the first\"\"\"\n",
+                   fmt::format(",{:016x},", *hash_of(*update_blob()))}));
   CHECK(exported(ExportFormat::safetensors, "model.safetensors", 7) == ExitCode::done);
   CHECK(describe_model_file(place / "model.safetensors")->at("tensors").at(1).at("mean") == 29);
   CHECK(exported(ExportFormat::snapshot, "copy.snapshot") == ExitCode::done);
