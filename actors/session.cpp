@@ -78,7 +78,7 @@ void SessionState::log_refusal(std::string_view what, const Error& error) {
 Result<void> SessionState::declare(const Ready& said) {
   if (auto ok = check_ready(said); !ok) return ok;
   if (options->survey)
-    if (auto ok = options->survey->note(client, said.moments); !ok) return ok;
+    if (auto ok = options->survey->note(client, said.samples, said.moments); !ok) return ok;
   if (!ready) {
     const auto saved =
         options->storage->save_client({client, client_name, said.samples, said.label_histogram});
@@ -112,6 +112,7 @@ void SessionState::on_wire(const PeersPtr& handles) {
 void SessionState::ask_scheduler() {
   if (options->survey)
     if (const auto how = options->survey->get(); !how) {
+      if (!std::exchange(told_to_wait, true)) spdlog::info("{} waits for {}", client_name, how.error().text);
       ask_to_wait(how.error().text);
       return;
     }

@@ -58,7 +58,8 @@ struct SessionState {
   caf::typed_response_promise<Receipt> receipt;
   FloodGuard flood{0};
   LogLimit refusals;
-  bool one_lease = false;  ///< of a client of a fleet: ends with its lease
+  bool told_to_wait = false;  ///< for the survey; said once in the log
+  bool one_lease = false;     ///< of a client of a fleet: ends with its lease
 
   explicit SessionState(local_session_actor::pointer actor) : self(actor) {}
 

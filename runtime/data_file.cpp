@@ -1,9 +1,8 @@
 #include "runtime/data_file.hpp"
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "learning/data/samples.hpp"
 #include "runtime/atomic_file.hpp"
 
 namespace fl {
@@ -19,13 +18,13 @@ std::filesystem::path file_in(const std::filesystem::path& folder) {
 Result<std::optional<DataFile>> read_data_file(const std::filesystem::path& folder) {
   const auto file = file_in(folder);
   if (!std::filesystem::exists(file)) return std::nullopt;
-  auto input = std::ifstream(file, std::ios::binary);
-  const auto text = std::string(std::istreambuf_iterator<char>(input), {});
+  const auto text = read_whole(file);
+  if (!text) return fail(ec::corrupt_data, text.error().text);
   const auto damaged = [&](const std::string& what) {
     return fail(ec::corrupt_data, file.string() + " is damaged: " + what);
   };
   try {
-    const auto json = nlohmann::ordered_json::parse(text);
+    const auto json = nlohmann::ordered_json::parse(*text);
     auto schema = parse_schema(json.at("schema").dump());
     if (!schema) return damaged(schema.error().text);
     auto data = DataFile{std::move(*schema), json.at("standardisation").get<Standardisation>()};

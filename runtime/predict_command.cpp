@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "learning/data/idx.hpp"
 #include "learning/data/own_data.hpp"
 #include "learning/loss_name.hpp"
 #include "learning/quality.hpp"
@@ -53,7 +54,7 @@ void take_kind_of(const fs::path& data, DataSchema& schema) {
   if (!schema.pixels) return;
   if (data.extension() == ".npz")
     schema.kind = "npz";
-  else if (fs::exists(data / "t10k-images-idx3-ubyte") || fs::exists(data / "t10k-images-idx3-ubyte.gz"))
+  else if (find_idx(data, "t10k-images-idx3-ubyte") || find_idx(data, "train-images-idx3-ubyte"))
     schema.kind = "idx";
   else
     schema.kind = "images";

@@ -110,7 +110,7 @@ std::string number_or_dash(bool known, double value, int digits) {
 }
 
 /// In double quotes, so that a value of several words stays one.
-std::string in_quotes(std::string_view text) {
+std::string one_quoted(std::string_view text) {
   std::string clean = printable(text);
   std::replace(clean.begin(), clean.end(), '"', '\'');
   return fmt::format("\"{}\"", clean);
@@ -176,7 +176,7 @@ std::string plain_line(const RunStatus& status) {
                       status.bytes_down, status.restarts);
   const bool waits = !status.waited_for.empty();
   line += fmt::format(" waited_s={} waiting_for={} state={}", number_or_dash(waits, status.waited_s, 1),
-                      waits ? in_quotes(status.waited_for) : "-", in_quotes(status.state));
+                      waits ? one_quoted(status.waited_for) : "-", one_quoted(status.state));
   return line;
 }
 

@@ -75,7 +75,8 @@ Result<void> standardise_all(const Config& config, Workbench& bench) {
   welcome.validation_fraction = config.validation_fraction;
   auto sum = Moments();
   for (const auto& rows : partition->rows) {
-    const auto moments = means_of(bench, rows, welcome).moments;
+    // Nobody's rows are to be kept from anybody here.
+    const auto moments = moments_of(*means_of(bench, rows, welcome).data, numbers, 1);
     if (sum.empty()) sum.resize(moments.size());
     add_moments(sum, moments);
     ++welcome.client;
@@ -134,6 +135,23 @@ Result<Workbench> make_server_workbench(const Config& config, bool with_training
   return bench;
 }
 
+namespace {
+
+/// Inputs of which no client had enough values to say anything.
+void warn_of_unknown(const DataSchema& schema, const Standardisation& found) {
+  const auto numbers = standardised_inputs(schema);
+  const auto names = input_names(schema);
+  auto unknown = std::vector<std::string>();
+  for (auto i = std::size_t{0}; i < numbers.size(); ++i)
+    if (numbers[i] && found[2 * i] == 0 && found[2 * i + 1] == 1)
+      unknown.push_back(i < names.size() ? names[i] : std::to_string(i));
+  if (!unknown.empty())
+    spdlog::warn("no client has {} known values or more of {}, which stay as they are", kMinimumValues,
+                 in_quotes(unknown));
+}
+
+}  // namespace
+
 Result<void> keep_data(Workbench& bench, const Config& config, const std::filesystem::path& folder) {
   if (!bench.schema) return {};
   auto stored = read_data_file(folder);
@@ -143,16 +161,22 @@ Result<void> keep_data(Workbench& bench, const Config& config, const std::filesy
                 "the data have other columns, shapes or classes than when the run in " + folder.string() +
                     " began (data.json there says which); begin a new run, or bring the data back");
   const auto asks = !bench.data.train && !standardised_inputs(*bench.schema).empty();
+  if (!asks && *stored && (*stored)->standardisation != bench.standardisation)
+    return fail(ec::run_folder_refused,
+                "the rows are others than when the run in " + folder.string() +
+                    " began, and would be standardised in another way; begin a new run, or bring them back");
   if (!asks) return write_data_file(folder, {*bench.schema, bench.standardisation});
   if (!*stored)
     if (auto ok = write_data_file(folder, {*bench.schema, {}}); !ok) return ok;
   const auto minimum = config.scheduler.min_clients;
   bench.survey = std::make_shared<Survey>(
-      inputs_of(*bench.schema), minimum > 0 ? minimum : config.clients.count,
+      standardised_inputs(*bench.schema), minimum > 0 ? minimum : config.clients.count,
       *stored ? (*stored)->standardisation : Standardisation(),
       [folder, schema = bench.schema](const Standardisation& found) {
         auto written = write_data_file(folder, {*schema, found});
-        if (written) spdlog::info("the clients' inputs are standardised from now on (data.json)");
+        if (!written) return written;
+        spdlog::info("the clients' inputs are standardised from now on (data.json)");
+        warn_of_unknown(*schema, found);
         return written;
       });
   return {};
@@ -216,9 +240,20 @@ Result<void> load_own(const Config& config, const Welcome& welcome, Workbench& b
     return fail(ec::bad_config, "the federation trains on data of its clients, data.name = \"" +
                                     schema->kind + "\", and this client has data.name = \"" +
                                     config.data.name + "\"; set data.name and data.file");
+  if (schema->standardise && !config.data.standardise)
+    return fail(
+        ec::bad_config,
+        "the federation standardises inputs together, for which a client says their counts, means and "
+        "deviations, and this client has data.standardise = false; agree with the aggregator's owner");
+  if (config.client_count > 1 && !config.data_part)
+    return fail(ec::bad_config,
+                "client.count = " + std::to_string(config.client_count) +
+                    " clients would have the same data; start a process with its own data.file "
+                    "for each");
   bench.schema = std::make_shared<const DataSchema>(std::move(*schema));
   auto request = OwnDataRequest();
   request.test = false;
+  if (config.data_part) request.clients = config.data_part->count;
   auto data = load_own_data(config.data, *bench.schema, request);
   if (!data) return tl::unexpected(data.error());
   bench.data = std::move(*data);
@@ -277,6 +312,8 @@ Result<TrainingMeans> make_client_means(const Config& config, const Workbench& b
   }
   if (bench.schema && !config.data_part) {
     auto means = means_of(bench, own_rows(bench.data), welcome);
+    // Who could guess the rows could tell by their hash; nobody else has the same.
+    means.fingerprint = stream_seed(welcome.seed, "own data", welcome.client) | 1;
     spdlog::info("training on {} samples of {}", means.data->size(), config.data.file.string());
     return means;
   }

@@ -3,6 +3,8 @@
 #include <csv.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -10,6 +12,7 @@
 #include <limits>
 #include <set>
 #include <system_error>
+#include <unordered_map>
 
 namespace fl {
 
@@ -28,7 +31,9 @@ tl::unexpected<Error> bad_table(const std::filesystem::path& file, const std::st
 /// libcsv's parser with the row that it is in.
 class CsvParser {
  public:
-  CsvParser(char delimiter, const std::function<bool(const CsvRow&)>& visit) : visit_(visit) {
+  /// Behind so many lines that were blank.
+  CsvParser(char delimiter, std::size_t blank, const std::function<bool(const CsvRow&)>& visit)
+      : visit_(visit), line_(blank) {
     csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI);
     csv_set_delim(&parser_, static_cast<unsigned char>(delimiter));
   }
@@ -100,16 +105,23 @@ tl::unexpected<Error> no_column(const std::filesystem::path& file, const std::st
 struct ColumnFacts {
   bool numbers = true;
   bool too_many = false;
-  std::set<std::string> values;  ///< as categories
+  std::set<std::string> values;
 
   void look_at(const std::string& field, std::size_t limit) {
     if (is_missing(field)) return;
     numbers = numbers && parse_number(field);
     if (too_many) return;
-    values.insert(category_text(field));
+    values.insert(field);
     too_many = values.size() > limit;
   }
 };
+
+/// "1" and "1.0" are the same class.
+std::set<std::string> as_numbers(const std::set<std::string>& values) {
+  auto written = std::set<std::string>();
+  for (const auto& value : values) written.insert(category_text(value));
+  return written;
+}
 
 /// Numbers in their order, texts behind them in theirs.
 std::vector<std::string> in_order(const std::set<std::string>& values) {
@@ -130,15 +142,20 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 Result<void> read_csv(const std::filesystem::path& file, const std::function<bool(const CsvRow&)>& visit) {
+  auto error = std::error_code();
+  if (std::filesystem::is_directory(file, error)) return bad_table(file, "is a folder, expected a table");
   errno = 0;
   auto input = std::ifstream(file, std::ios::binary);
   if (!input) return bad_table(file, "cannot be opened: " + std::generic_category().message(errno));
   auto line = std::string();
   auto parser = std::optional<CsvParser>();
-  while (std::getline(input, line)) {
+  for (auto number = std::size_t{1}; std::getline(input, line); ++number) {
+    if (!is_utf8(line))
+      return bad_table(file, "is not UTF-8 at line " + std::to_string(number) + "; save it as \"CSV UTF-8\"");
     if (!parser) {
       if (line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // a byte order mark
-      parser.emplace(delimiter_in(line), visit);
+      if (line.find_first_not_of("\r ") == std::string::npos) continue;
+      parser.emplace(delimiter_in(line), number - 1, visit);
     }
     line += '\n';
     if (!parser->parse(line)) return bad_table(file, parser->error());
@@ -166,6 +183,20 @@ Result<std::vector<std::string>> csv_header(const std::filesystem::path& file) {
   return header;
 }
 
+Result<bool> has_csv_target(const std::filesystem::path& file, const std::string& target) {
+  const auto header = csv_header(file);
+  if (!header) return tl::unexpected(header.error());
+  const auto column = find_column(*header, target);
+  if (!column) return false;
+  auto said = false;
+  auto read = read_csv(file, [&](const CsvRow& row) {
+    said = row.number > 0 && *column < row.fields.size() && !is_missing(row.fields[*column]);
+    return !said;
+  });
+  if (!read) return tl::unexpected(read.error());
+  return said;
+}
+
 std::optional<double> parse_number(std::string_view field) {
   if (field.starts_with('+')) field.remove_prefix(1);
   auto value = 0.0;
@@ -176,11 +207,12 @@ std::optional<double> parse_number(std::string_view field) {
 }
 
 bool is_missing(std::string_view field) {
-  if (field.empty()) return true;
-  auto lower = std::string(field);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return has({"na", "n/a", "nan", "null", "none", "?"}, lower);
+  constexpr std::array<std::string_view, 5> kNames = {"na", "n/a", "nan", "null", "?"};
+  const auto same = [field](std::string_view name) {
+    return std::ranges::equal(field, name,
+                              [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
+  };
+  return field.empty() || std::ranges::any_of(kNames, same);
 }
 
 std::string category_text(std::string_view field) {
@@ -237,7 +269,7 @@ Result<DataSchema> find_csv_schema(const std::vector<std::filesystem::path>& fil
         return bad_table(files.front(), "has more than " + std::to_string(kMaxClassNames) +
                                             " different values in its target \"" + name +
                                             "\"; to predict numbers set train.loss to \"mse\" or \"huber\"");
-      schema.classes = in_order(seen.values);
+      schema.classes = in_order(seen.numbers ? as_numbers(seen.values) : seen.values);
       if (schema.classes.size() < 2)
         return bad_table(files.front(), "has fewer than two different values in its target \"" + name + "\"");
       continue;
@@ -267,7 +299,9 @@ namespace {
 class RowReader {
  public:
   RowReader(const DataSchema& schema, Samples& samples, Problems& problems)
-      : schema_(schema), samples_(samples), problems_(problems) {}
+      : schema_(schema), samples_(samples), problems_(problems) {
+    for (const auto& name : schema.classes) classes_.emplace(name, std::int64_t(classes_.size()));
+  }
 
   /// Where the columns are in this file; the target may be absent.
   std::vector<std::size_t> columns;
@@ -290,8 +324,9 @@ class RowReader {
       add_number(row, column.name, field);
       return;
     }
-    const auto name = category_text(field);
-    const auto found = std::ranges::find(column.categories, name);
+    auto found = std::ranges::find(column.categories, field);
+    if (found == column.categories.end())  // "1" may be written "1.0" elsewhere
+      found = std::ranges::find(column.categories, category_text(field));
     if (found == column.categories.end() && !is_missing(field))
       problems_.add(place(row, column.name) + ": \"" + field + "\" is none of its categories " +
                     in_quotes(column.categories));
@@ -326,7 +361,8 @@ class RowReader {
   }
 
   void add_target(const CsvRow& row, const std::string& field) {
-    if (is_missing(field)) {
+    auto label = classes_.find(field);
+    if (label == classes_.end() && is_missing(field)) {
       problems_.add(place(row, schema_.target) + ": the target is missing");
       return;
     }
@@ -334,8 +370,9 @@ class RowReader {
       if (const auto number = number_in(row, schema_.target, field)) samples_.targets.push_back(*number);
       return;
     }
-    if (const auto label = class_index(schema_, category_text(field)))
-      samples_.labels.push_back(*label);
+    if (label == classes_.end()) label = classes_.find(category_text(field));
+    if (label != classes_.end())
+      samples_.labels.push_back(label->second);
     else
       problems_.add(place(row, schema_.target) + ": \"" + field + "\" is none of the classes " +
                     in_quotes(schema_.classes));
@@ -344,6 +381,7 @@ class RowReader {
   const DataSchema& schema_;
   Samples& samples_;
   Problems& problems_;
+  std::unordered_map<std::string, std::int64_t> classes_;  ///< and their labels
 };
 
 }  // namespace

@@ -24,13 +24,16 @@ Result<void> read_csv(const std::filesystem::path& file, const std::function<boo
 /// The names of the columns. Fails with `bad_data`, also where one is empty or there twice.
 Result<std::vector<std::string>> csv_header(const std::filesystem::path& file);
 
+/// Whether there is such a column, and any row says something there. Fails with `bad_data`.
+Result<bool> has_csv_target(const std::filesystem::path& file, const std::string& target);
+
 /// The number in a field, such as "-1.5e3"; none: it is none, or not finite.
 std::optional<double> parse_number(std::string_view field);
 
-/// Whether a field says that its value is not known: it is empty, or one of NA, N/A, NaN, null, none and ?.
+/// Whether a field says that its value is not known: it is empty, or one of NA, N/A, NaN, null and ?.
 bool is_missing(std::string_view field);
 
-/// How a category is written: whole numbers without a point, so that "1" and "1.0" are the same.
+/// How a number that names a class is written: without a point where it is whole.
 std::string category_text(std::string_view field);
 
 /// What the columns of some tables with the same header hold together. Columns are numbers where every known

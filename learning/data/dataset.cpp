@@ -104,6 +104,8 @@ Dataset::Dataset(std::vector<std::int64_t> sample_shape, std::vector<float> feat
 
 DatasetPtr Dataset::of_sequence(std::size_t length, std::uint32_t classes, std::vector<std::uint8_t> codes) {
   require(codes.size() > length, "Dataset: the sequence has no sample");
+  require(std::ranges::all_of(codes, [&](auto code) { return code < classes; }),
+          "Dataset: a code is not in [0, classes)");
   auto dataset = Dataset();
   dataset.sample_shape_ = {static_cast<std::int64_t>(length)};
   dataset.sample_size_ = length;

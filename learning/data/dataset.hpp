@@ -36,6 +36,7 @@ class Dataset {
   bool has_labels() const { return classes_ > 0; }
   const std::vector<std::int64_t>& sample_shape() const { return sample_shape_; }
   std::size_t sample_size() const { return sample_size_; }            ///< floats in one sample
+  bool samples_overlap() const { return step_ < sample_size_; }       ///< they are of one sequence
   std::uint32_t classes() const { return classes_; }                  ///< 0: the targets are numbers
   std::int64_t label(std::size_t row) const { return labels_[row]; }  ///< where there are labels
   float target(std::size_t row) const { return targets_[row]; }       ///< where there are numbers

@@ -101,7 +101,9 @@ Result<std::vector<fs::path>> entries_of(const fs::path& folder, bool folders) {
   auto found = std::vector<fs::path>();
   auto error = std::error_code();
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const auto fits = folders ? entry.is_directory() : entry.is_regular_file() && is_image(entry.path());
+    auto unknown = std::error_code();
+    const auto fits =
+        folders ? entry.is_directory(unknown) : entry.is_regular_file(unknown) && is_image(entry.path());
     if (fits && !entry.path().filename().string().starts_with('.')) found.push_back(entry.path());
   }
   if (error) return fail(ec::bad_data, folder.string() + " cannot be read: " + error.message());
@@ -141,6 +143,8 @@ Result<DataSchema> find_image_schema(const fs::path& folder) {
     const auto files = entries_of(of_class, false);
     if (!files) return tl::unexpected(files.error());
     if (files->empty()) continue;
+    if (!is_utf8(of_class.filename().string()))
+      problems.add("the name of " + of_class.string() + " is not UTF-8");
     schema.classes.push_back(of_class.filename().string());
     for (const auto& file : *files) {
       const auto image = decode(file, {0, true});

@@ -79,7 +79,8 @@ Result<ArrayHeader> parse_header(std::string_view dictionary) {
   const auto known = name.size() == 5 && name[0] == '\'' && name[4] == '\'' &&
                      (name[1] == '<' || name[1] == '|') &&
                      (name.substr(2, 2) == "f4" || name.substr(2, 2) == "f8" || name.substr(2, 2) == "b1" ||
-                      ((name[2] == 'i' || name[2] == 'u') && std::strchr("1248", name[3]) != nullptr));
+                      ((name[2] == 'i' || name[2] == 'u') &&
+                       std::string_view("1248").find(name[3]) != std::string_view::npos));
   if (!known)
     return refuse("has elements of the type " + std::string(name) +
                   "…, expected floats, integers or booleans (save array.astype(\"float32\"))");
@@ -119,11 +120,14 @@ class ArrayReader {
     auto piece = std::vector<std::byte>(kRead_bytes / header_.width * header_.width);
     for (auto left = header_.values() * header_.width; left > 0;) {
       const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size()));
-      if (!take(piece.data(), part)) return refuse("is cut off");
+      if (!take(piece.data(), part)) return refuse(damaged_ ? "is damaged" : "is cut off");
       for (auto at = std::size_t{0}; at < part; at += header_.width) visit(value_at(piece.data() + at));
       left -= part;
     }
-    return {};
+    // The checksum is compared at the end.
+    auto more = std::byte{};
+    if (take(&more, 1)) return refuse("is longer than it says");
+    return damaged_ ? Result<void>(refuse("is damaged")) : Result<void>();
   }
 
  private:
@@ -135,6 +139,7 @@ class ArrayReader {
     auto* out = static_cast<std::byte*>(to);
     while (bytes > 0) {
       const auto got = zip_fread(file_, out, bytes);
+      damaged_ = got < 0;
       if (got <= 0) return false;
       out += got;
       bytes -= static_cast<std::size_t>(got);
@@ -167,6 +172,7 @@ class ArrayReader {
 
   std::string name_;
   zip_file_t* file_;
+  bool damaged_ = false;
   ArrayHeader header_;
 };
 
@@ -269,7 +275,7 @@ Result<DataSchema> find_npz_schema(const std::filesystem::path& file, bool stand
   auto read = archive->read(*x, [&](ArrayReader& reader) -> Result<void> {
     if (reader.header().shape.empty()) return fail(ec::bad_data, "the array " + *x + " is one number");
     schema.shape = sample_shape_of(reader.header());
-    schema.pixels = are_pixels(reader.header());
+    schema.pixels = labels && are_pixels(reader.header());
     schema.standardise = standardise && !schema.pixels;
     return {};
   });
@@ -316,7 +322,7 @@ Result<void> read_npz_samples(const std::filesystem::path& file, const DataSchem
       return fail(ec::bad_data, "the array " + *x + " has samples of shape " +
                                     text_of(header.shape.empty() ? header.shape : sample_shape_of(header)) +
                                     ", and the federation's have " + text_of(schema.shape));
-    if (schema.pixels != are_pixels(header))
+    if (schema.has_labels() && schema.pixels != are_pixels(header))
       return fail(ec::bad_data, "the array " + *x +
                                     (schema.pixels ? " has to hold unsigned bytes (pixels)"
                                                    : " holds bytes, and the federation's are "

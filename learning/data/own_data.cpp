@@ -1,8 +1,6 @@
 #include "learning/data/own_data.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "learning/data/csv_table.hpp"
 #include "learning/data/idx.hpp"
@@ -39,7 +37,9 @@ Result<std::vector<fs::path>> files_of(const fs::path& path, const std::string& 
   if (ending.empty()) return std::vector{path};
   auto files = std::vector<fs::path>();
   for (const auto& entry : fs::directory_iterator(path, error))
-    if (entry.is_regular_file() && entry.path().extension() == ending) files.push_back(entry.path());
+    if (auto unknown = std::error_code();
+        entry.is_regular_file(unknown) && entry.path().extension() == ending)
+      files.push_back(entry.path());
   if (error) return fail(ec::bad_data, path.string() + " cannot be read: " + error.message());
   if (files.empty()) return fail(ec::bad_data, path.string() + " has no file that ends with " + ending);
   std::ranges::sort(files);
@@ -47,9 +47,9 @@ Result<std::vector<fs::path>> files_of(const fs::path& path, const std::string& 
 }
 
 Result<DataSchema> read_schema(const fs::path& file) {
-  auto input = std::ifstream(file, std::ios::binary);
-  if (!input) return fail(ec::bad_data, "data.schema = \"" + file.string() + "\" cannot be opened");
-  auto schema = parse_schema(std::string(std::istreambuf_iterator<char>(input), {}));
+  const auto text = read_whole(file);
+  if (!text) return fail(ec::bad_data, "data.schema: " + text.error().text);
+  auto schema = parse_schema(*text);
   if (!schema) return fail(ec::bad_data, file.string() + ": " + schema.error().text);
   return schema;
 }
@@ -109,7 +109,7 @@ Result<bool> has_target(const fs::path& path, const DataSchema& schema) {
     if (!names) return tl::unexpected(names.error());
     return std::ranges::find_first_of(*names, wanted) != names->end();
   };
-  if (schema.kind == "csv") return contains(csv_header(path), {schema.target});
+  if (schema.kind == "csv") return has_csv_target(path, schema.target);
   return contains(npz_arrays(path), {"y", "y_test"});
 }
 
@@ -223,6 +223,11 @@ Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& sch
   const auto splits = request.test && request.test_from_train && options.test_file.empty();
   auto train = std::vector<std::uint8_t>();
   auto test = std::vector<std::uint8_t>();
+  auto test_rows = std::vector<std::uint32_t>();
+  const auto end_test_file = [&](std::size_t begin) {
+    if (test.size() - begin <= length) return;
+    for (const auto row : stretches_of(begin, test.size(), 1, length).front()) test_rows.push_back(row);
+  };
   auto owners = std::vector<std::vector<std::uint32_t>>();
   const auto too_short = [&](const fs::path& file) {
     return fail(ec::bad_data, file.string() + " has too few characters to predict one from " +
@@ -235,8 +240,10 @@ Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& sch
     if (splits) {
       const auto kept =
           begin + static_cast<std::size_t>(static_cast<double>(codes) * (1 - options.test_fraction));
+      const auto test_begin = test.size();
       test.insert(test.end(), train.begin() + static_cast<std::ptrdiff_t>(kept), train.end());
       train.resize(kept);
+      end_test_file(test_begin);
     }
     const auto stretches = files.size() == 1 ? std::max(request.clients, 1U) : 1U;
     if ((train.size() - begin) / stretches <= length) return too_short(file);
@@ -245,16 +252,20 @@ Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& sch
   if (request.test && !options.test_file.empty()) {
     const auto tests = files_of(options.test_file, schema.kind);
     if (!tests) return tl::unexpected(tests.error());
-    for (const auto& file : *tests)
+    for (const auto& file : *tests) {
+      const auto begin = test.size();
       if (auto ok = read_text_codes(file, test); !ok) return tl::unexpected(ok.error());
-    if (test.size() <= length) return too_short(options.test_file);
+      end_test_file(begin);
+    }
+    if (test_rows.empty()) return too_short(options.test_file);
   }
   auto loaded = TrainTest();
   if (!train.empty()) {
     loaded.train = Dataset::of_sequence(length, schema.class_count(), std::move(train));
     loaded.owners = std::move(owners);
   }
-  if (test.size() > length) loaded.test = Dataset::of_sequence(length, schema.class_count(), std::move(test));
+  if (!test_rows.empty())
+    loaded.test = Dataset::of_sequence(length, schema.class_count(), std::move(test))->subset(test_rows);
   return loaded;
 }
 
@@ -273,7 +284,9 @@ DataSchema shared_schema(const DatasetOptions& options) {
   return schema;
 }
 
-Result<DataSchema> find_schema(const DatasetOptions& options, bool labels) {
+namespace {
+
+Result<DataSchema> find_any_schema(const DatasetOptions& options, bool labels) {
   if (!options.schema_file.empty()) {
     auto schema = read_schema(options.schema_file);
     if (schema && schema->kind != options.name)
@@ -301,6 +314,19 @@ Result<DataSchema> find_schema(const DatasetOptions& options, bool labels) {
   return schema;
 }
 
+}  // namespace
+
+Result<DataSchema> find_schema(const DatasetOptions& options, bool labels) {
+  const auto only_classes = options.name == "images" || options.name == "idx" || options.name == "text";
+  if (!labels && only_classes)
+    return fail(ec::bad_config, "data.name = \"" + options.name +
+                                    "\" has classes to predict; set train.loss = \"cross_entropy\"");
+  auto schema = find_any_schema(options, labels);
+  if (!schema) return schema;
+  if (auto ok = check_schema(*schema); !ok) return tl::unexpected(ok.error());
+  return schema;
+}
+
 Result<TrainTest> load_own_data(const DatasetOptions& options, const DataSchema& schema,
                                 const OwnDataRequest& request) {
   if (request.train && options.file.empty())
@@ -322,18 +348,32 @@ Result<TrainTest> load_own_data(const DatasetOptions& options, const DataSchema&
   return loaded;
 }
 
+namespace {
+
+/// Where there are samples to test on, those.
+Half half_to_predict(const fs::path& file, const DataSchema& schema) {
+  return has_test(file, schema).value_or(false) ? Half::test : Half::train;
+}
+
+}  // namespace
+
 Result<UnseenData> load_unseen(const fs::path& file, const DataSchema& schema) {
   if (schema.kind == "text")
     return fail(ec::bad_data,
                 "a model of text predicts one character after the other; load its model.pt in a program of "
                 "your own");
+  auto is_folder = std::error_code();
+  if (!ending_of(schema.kind).empty() && fs::is_directory(file, is_folder))
+    return fail(ec::bad_data,
+                file.string() + " is a folder; give one file that ends with " + ending_of(schema.kind));
   auto unseen = UnseenData();
   const auto targets = has_target(file, schema);
   if (!targets) return tl::unexpected(targets.error());
   unseen.has_target = *targets;
   auto samples = Samples();
-  auto read = schema.kind == "images" ? read_image_samples(file, schema, false, samples, &unseen.names)
-                                      : read_samples(file, schema, Half::test, unseen.has_target, samples);
+  auto read = schema.kind == "images"
+                  ? read_image_samples(file, schema, false, samples, &unseen.names)
+                  : read_samples(file, schema, half_to_predict(file, schema), unseen.has_target, samples);
   if (!read) return tl::unexpected(read.error());
   const auto values = schema.pixels ? samples.bytes.size() : samples.features.size();
   const auto rows = values / inputs_of(schema);

@@ -196,6 +196,14 @@ DataView split_validation(DataView& train, double fraction, std::uint64_t seed) 
   if (fraction == 0 || size < 2) return validation;
   const auto wanted = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(size)));
   const auto count = std::clamp<std::size_t>(wanted, 1, size - 1);
+  if (train.dataset && train.dataset->samples_overlap()) {
+    const auto first = train.rows.begin() + static_cast<std::ptrdiff_t>(size - count);
+    validation.rows.assign(first, train.rows.end());
+    const auto reach = static_cast<std::uint32_t>(train.dataset->sample_size());
+    train.rows.erase(std::lower_bound(train.rows.begin(), first, *first - std::min(*first, reach)),
+                     train.rows.end());
+    return validation;
+  }
 
   RandomStream random(stream_seed(seed, "validation"));
   std::vector<std::uint32_t> positions(size);

@@ -33,7 +33,8 @@ Result<Partition> make_partition(const Dataset& dataset, const PartitionSettings
 Partition partition_of(const Dataset& dataset, std::vector<std::vector<std::uint32_t>> rows);
 
 /// Takes `fraction` in [0, 1) of the rows (rounded; at least one when > 0 and there are two, never all) away
-/// from `train`, at random by `seed`, and returns them. Both keep the order of `train`.
+/// from `train`, at random by `seed`, and returns them; of a sequence the last ones, and what is left has
+/// nothing in common with them. Both keep the order of `train`.
 DataView split_validation(DataView& train, double fraction, std::uint64_t seed);
 
 /// A table for people, a line for each of the first `max_lines` clients: its samples, and where there are no

@@ -1,6 +1,11 @@
 #include "learning/data/samples.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <system_error>
 
 namespace fl {
 
@@ -37,6 +42,41 @@ std::optional<std::int64_t> class_index(const DataSchema& schema, std::string_vi
   const auto found = std::ranges::find(schema.classes, name);
   if (found == schema.classes.end()) return std::nullopt;
   return found - schema.classes.begin();
+}
+
+Result<std::string> read_whole(const std::filesystem::path& file) {
+  auto error = std::error_code();
+  if (std::filesystem::is_directory(file, error))
+    return fail(ec::bad_data, file.string() + " is a folder, expected a file");
+  errno = 0;
+  auto input = std::ifstream(file, std::ios::binary);
+  if (!input)
+    return fail(ec::bad_data, file.string() + " cannot be opened: " + std::generic_category().message(errno));
+  auto text = std::string(std::istreambuf_iterator<char>(input), {});
+  if (input.bad()) return fail(ec::bad_data, file.string() + " cannot be read to its end");
+  return text;
+}
+
+bool is_utf8(std::string_view text) {
+  for (auto at = std::size_t{0}; at < text.size();) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    const auto more = first < 0x80       ? 0U
+                      : first >> 5 == 6  ? 1U
+                      : first >> 4 == 14 ? 2U
+                      : first >> 3 == 30 ? 3U
+                                         : 4U;
+    if (first == 0 || more == 4 || at + more >= text.size()) return false;
+    auto code = more == 0 ? first : first & (0x3FU >> more);
+    for (auto i = 1U; i <= more; ++i) {
+      const auto next = static_cast<unsigned char>(text[at + i]);
+      if (next >> 6 != 2) return false;
+      code = code << 6 | (next & 0x3FU);
+    }
+    constexpr std::array kLeast = {0U, 0x80U, 0x800U, 0x10000U};
+    if (code < kLeast[more] || code > 0x10FFFF || code >> 11 == 0x1B) return false;
+    at += more + 1;
+  }
+  return true;
 }
 
 std::vector<std::string> numbered_classes(std::int64_t count) {

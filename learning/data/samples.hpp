@@ -46,6 +46,12 @@ std::string in_quotes(const std::vector<std::string>& names);
 /// The index of a label among the classes of the schema; none: it has no such class.
 std::optional<std::int64_t> class_index(const DataSchema& schema, std::string_view name);
 
+/// The bytes of a file. Fails with `bad_data`.
+Result<std::string> read_whole(const std::filesystem::path& file);
+
+/// Whether a text is UTF-8 without null characters.
+bool is_utf8(std::string_view text);
+
 /// Names for the labels 0 to `count` − 1.
 std::vector<std::string> numbered_classes(std::int64_t count);
 

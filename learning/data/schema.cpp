@@ -6,6 +6,8 @@
 #include <numeric>
 #include <set>
 
+#include "learning/data/text_file.hpp"
+
 namespace fl {
 
 namespace {
@@ -23,7 +25,16 @@ bool has_duplicates(const std::vector<std::string>& names) {
   return std::set<std::string>(names.begin(), names.end()).size() < names.size();
 }
 
-Result<void> check(const DataSchema& schema) {
+bool are_images(const DataSchema& schema) {
+  const auto& shape = schema.shape;
+  const auto channels_fit =
+      shape.size() == 3 && (shape[0] == 1 || (shape[0] == 3 && schema.kind == "images"));
+  return channels_fit && schema.pixels && schema.has_labels();
+}
+
+}  // namespace
+
+Result<void> check_schema(const DataSchema& schema) {
   const auto kinds = {"csv", "npz", "images", "idx", "text"};
   if (std::ranges::find(kinds, schema.kind) == kinds.end())
     return bad_schema("has the kind \"" + schema.kind + "\", expected csv, npz, images, idx or text");
@@ -46,10 +57,17 @@ Result<void> check(const DataSchema& schema) {
   if (schema.shape.empty()) return bad_schema("has no \"shape\"");
   if (schema.classes.size() == 1) return bad_schema("has one class only, and nothing to tell apart");
   if (has_duplicates(schema.classes)) return bad_schema("has a class twice");
+  if (schema.pixels && !schema.has_labels()) return bad_schema("has pixels, and no classes to tell apart");
+  if ((schema.kind == "images" || schema.kind == "idx") && !are_images(schema))
+    return bad_schema("of " + schema.kind +
+                      " needs \"shape\": [1 or 3 channels (idx: 1), height, width], \"pixels\": true and "
+                      "\"classes\"");
+  if (schema.kind == "text" && (schema.shape.size() != 1 || schema.classes != text_characters()))
+    return bad_schema(
+        "of a text needs \"shape\": [characters] and the 98 characters that all texts have as "
+        "\"classes\"");
   return {};
 }
-
-}  // namespace
 
 std::size_t inputs_of(const DataSchema& schema) {
   return static_cast<std::size_t>(
@@ -108,7 +126,7 @@ Result<DataSchema> parse_schema(std::string_view text) {
   } catch (const nlohmann::json::exception& error) {
     return bad_schema("cannot be read: " + std::string(error.what()));
   }
-  if (auto ok = check(schema); !ok) return tl::unexpected(ok.error());
+  if (auto ok = check_schema(schema); !ok) return tl::unexpected(ok.error());
   return schema;
 }
 

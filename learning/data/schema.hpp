@@ -38,6 +38,9 @@ struct DataSchema {
 
 using SchemaPtr = std::shared_ptr<const DataSchema>;
 
+/// Whether what it says goes together; else `bad_data`.
+Result<void> check_schema(const DataSchema& schema);
+
 /// Inputs of one sample: the product of the shape.
 std::size_t inputs_of(const DataSchema& schema);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <tuple>
 
 namespace fl {
 
@@ -19,7 +21,7 @@ void add_value(std::span<double, kMoments> sums, double value) {
 
 }  // namespace
 
-Moments moments_of(const DataView& data, const std::vector<bool>& numbers) {
+Moments moments_of(const DataView& data, const std::vector<bool>& numbers, std::size_t least) {
   auto moments = Moments(kMoments * numbers.size());
   const auto of_input = [&](std::size_t input) {
     return std::span<double, kMoments>(moments.data() + kMoments * input, kMoments);
@@ -31,7 +33,7 @@ Moments moments_of(const DataView& data, const std::vector<bool>& numbers) {
       if (numbers[input] && !std::isnan(sample[input])) add_value(of_input(input), sample[input]);
   }
   for (auto input = std::size_t{0}; input < numbers.size(); ++input)
-    if (of_input(input)[0] < kMinimumValues) std::ranges::fill(of_input(input), 0.0);
+    if (of_input(input)[0] < static_cast<double>(least)) std::ranges::fill(of_input(input), 0.0);
   return moments;
 }
 
@@ -70,22 +72,34 @@ DataView standardised(const DataView& data, const Standardisation& how) {
   return DataView::all(from.with_features(data.rows, std::move(features)));
 }
 
-Survey::Survey(std::size_t inputs, std::uint32_t clients, Standardisation known,
+Survey::Survey(std::vector<bool> numbers, std::uint32_t clients, Standardisation known,
                std::function<Result<void>(const Standardisation&)> save)
-    : inputs_(inputs), clients_(clients), save_(std::move(save)), result_(std::move(known)) {}
+    : numbers_(std::move(numbers)), clients_(clients), save_(std::move(save)), result_(std::move(known)) {}
 
-Result<void> Survey::note(ClientId client, const Moments& moments) {
+namespace {
+
+/// Of `samples` values in 32 bits: what is added up from them stays finite.
+bool can_be_true(std::span<const double, kMoments> said, std::uint64_t samples, bool is_number) {
+  const auto [count, mean, squares] = std::tuple(said[0], said[1], said[2]);
+  if (count == 0 || !is_number) return count == 0 && mean == 0 && squares == 0;
+  constexpr auto kLargest = double{std::numeric_limits<float>::max()};
+  return count >= kMinimumValues && count <= static_cast<double>(samples) && count == std::trunc(count) &&
+         std::abs(mean) <= kLargest && squares >= 0 && squares / count <= kLargest * kLargest;
+}
+
+}  // namespace
+
+Result<void> Survey::note(ClientId client, std::uint64_t samples, const Moments& moments) {
   if (moments.empty() && known()) return {};
-  if (moments.size() != kMoments * inputs_)
+  if (moments.size() != kMoments * numbers_.size())
     return fail(ec::bad_claim, "the client sends " + std::to_string(moments.size()) +
                                    " numbers about its inputs, expected " +
-                                   std::to_string(kMoments * inputs_));
-  for (auto at = std::size_t{0}; at < moments.size(); at += kMoments) {
-    const auto finite =
-        std::isfinite(moments[at]) && std::isfinite(moments[at + 1]) && std::isfinite(moments[at + 2]);
-    if (!finite || moments[at] < 0 || moments[at + 2] < 0)
-      return fail(ec::bad_claim, "the client's count, mean and deviations of input " +
-                                     std::to_string(at / kMoments) + " cannot be true");
+                                   std::to_string(kMoments * numbers_.size()));
+  for (auto input = std::size_t{0}; input < numbers_.size(); ++input) {
+    const auto said = std::span<const double, kMoments>(moments.data() + kMoments * input, kMoments);
+    if (!can_be_true(said, samples, numbers_[input]))
+      return fail(ec::bad_claim, "the client's count, mean and deviations of input " + std::to_string(input) +
+                                     " cannot be true");
   }
   const auto lock = std::lock_guard(mutex_);
   if (result_.empty()) moments_[client] = moments;
@@ -98,7 +112,7 @@ Result<Standardisation> Survey::get() {
   if (moments_.size() < clients_)
     return fail(ec::unavailable, "the means of the inputs: " + std::to_string(moments_.size()) + " of " +
                                      std::to_string(clients_) + " clients have said theirs");
-  auto sum = Moments(kMoments * inputs_);
+  auto sum = Moments(kMoments * numbers_.size());
   for (const auto& [client, moments] : moments_) add_moments(sum, moments);
   auto combined = standardisation_of(sum);
   if (auto ok = save_(combined); !ok) return tl::unexpected(ok.error());

@@ -26,8 +26,10 @@ using Standardisation = std::vector<double>;
 /// An input of which a client has fewer values than this is left out: its mean would say too much of them.
 inline constexpr std::size_t kMinimumValues = 5;
 
-/// Of the rows of `data`; `numbers` [inputs] says which are to be standardised.
-Moments moments_of(const DataView& data, const std::vector<bool>& numbers);
+/// Of the rows of `data`; `numbers` [inputs] says which are to be standardised. An input with fewer values
+/// than `least` has none.
+Moments moments_of(const DataView& data, const std::vector<bool>& numbers,
+                   std::size_t least = kMinimumValues);
 
 /// Adds `more` to `sum`, of the same size (Chan, Golub and LeVeque 1979, equation 2.1). Nothing is lost by
 /// large means, as it would be with sums of squares.
@@ -45,14 +47,16 @@ DataView standardised(const DataView& data, const Standardisation& how);
 /// on, over restarts too. Thread-safe.
 class Survey {
  public:
-  /// `inputs` of a sample. `clients` whose moments the first task waits for. `known`: of an earlier life of
-  /// the run. `save` makes it outlive the process before any client hears of it.
-  Survey(std::size_t inputs, std::uint32_t clients, Standardisation known,
+  /// `numbers` [inputs] are those to be standardised. `clients` whose moments the first task waits for.
+  /// `known`: of an earlier life of the run. `save` makes it outlive the process before any client hears of
+  /// it.
+  Survey(std::vector<bool> numbers, std::uint32_t clients, Standardisation known,
          std::function<Result<void>(const Standardisation&)> save);
 
-  /// A client's moments; a later word of the same client takes the place of an earlier one. Without effect
-  /// once the standardisation is known; nobody has to say it then. Fails with `bad_claim`.
-  Result<void> note(ClientId client, const Moments& moments);
+  /// Moments of a client with so many samples; a later word of the same client takes the place of an earlier
+  /// one. Without effect once the standardisation is known; nobody has to say it then. Fails with
+  /// `bad_claim`.
+  Result<void> note(ClientId client, std::uint64_t samples, const Moments& moments);
 
   /// Combined in the order of the clients' indices, so that it does not depend on who came first. Fails with
   /// `unavailable` while clients are missing, or as `save` does.
@@ -62,7 +66,7 @@ class Survey {
   std::optional<Standardisation> known() const;
 
  private:
-  const std::size_t inputs_;
+  const std::vector<bool> numbers_;
   const std::uint32_t clients_;
   const std::function<Result<void>(const Standardisation&)> save_;
   mutable std::mutex mutex_;

@@ -84,7 +84,7 @@ TrainTest make_synthetic_logistic(double alpha, double beta, std::uint32_t clien
     RandomStream random(stream_seed(seed, "synthetic_logistic", k));
     const auto size = draw_size(random);
     const Client client(alpha, beta, random);
-    // DrawnSamples are drawn independently, so that any fifth of them is a random fifth.
+    // Samples are drawn independently, so that any fifth of them is a random fifth.
     for (std::size_t i = 0; i < size; ++i) {
       const auto x = client.draw(random);
       const bool is_test = i % kTestShare == 0;

@@ -1,10 +1,5 @@
 #include "learning/data/text_file.hpp"
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
-#include <system_error>
-
 namespace fl {
 
 namespace {
@@ -23,23 +18,29 @@ std::uint8_t code_of(unsigned char letter) {
 
 }  // namespace
 
+const std::vector<std::string>& text_characters() {
+  static const auto characters = [] {
+    auto all = std::vector<std::string>{"\n"};
+    for (auto letter = kFirstPrintable; letter <= kLastPrintable; ++letter)
+      all.emplace_back(1, static_cast<char>(letter));
+    all.insert(all.end(), {"\t", "other"});
+    return all;
+  }();
+  return characters;
+}
+
 DataSchema text_schema(std::uint32_t length) {
   auto schema = DataSchema();
   schema.kind = "text";
   schema.shape = {std::int64_t{length}};
-  schema.classes = {"\n"};
-  for (auto letter = kFirstPrintable; letter <= kLastPrintable; ++letter)
-    schema.classes.emplace_back(1, static_cast<char>(letter));
-  schema.classes.insert(schema.classes.end(), {"\t", "other"});
+  schema.classes = text_characters();
   return schema;
 }
 
 Result<void> read_text_codes(const std::filesystem::path& file, std::vector<std::uint8_t>& codes) {
-  errno = 0;
-  auto input = std::ifstream(file, std::ios::binary);
-  const auto text = std::string(std::istreambuf_iterator<char>(input), {});
-  if (!input && !input.eof())
-    return fail(ec::bad_data, file.string() + " cannot be read: " + std::generic_category().message(errno));
+  const auto read = read_whole(file);
+  if (!read) return tl::unexpected(read.error());
+  const auto& text = *read;
   for (auto at = std::size_t{0}; at < text.size(); ++at)
     if (text[at] != '\r' || at + 1 == text.size() || text[at + 1] != '\n')
       codes.push_back(code_of(static_cast<unsigned char>(text[at])));

@@ -8,6 +8,9 @@
 
 namespace fl {
 
+/// What the codes mean, in their order; the last is every other byte.
+const std::vector<std::string>& text_characters();
+
 /// The same for every text, so that no client has to say which characters its own has: new line, the 95
 /// printable ASCII characters, tab, and one code for every other byte. 98 classes.
 DataSchema text_schema(std::uint32_t length);

@@ -183,10 +183,11 @@ TEST_CASE("a session ends with its client or with the gateway") {
 TEST_CASE("no client works before enough have said how their inputs are distributed") {
   auto fixture = SessionFixture();
   auto saved = Standardisation();
-  fixture.options.survey = std::make_shared<Survey>(1, 2, Standardisation(), [&](const Standardisation& how) {
-    saved = how;
-    return Result<void>();
-  });
+  fixture.options.survey =
+      std::make_shared<Survey>(std::vector{true}, 2, Standardisation(), [&](const Standardisation& how) {
+        saved = how;
+        return Result<void>();
+      });
   fixture.start();
   auto ready = Ready{10, 0, {4, 6}};
   ready.moments = {10, 2, 10};
@@ -195,7 +196,7 @@ TEST_CASE("no client works before enough have said how their inputs are distribu
   REQUIRE(waits);
   CHECK(waits->kind == Assignment::Kind::wait);
   CHECK(waits->reason.find("1 of 2 clients") != std::string::npos);
-  REQUIRE(fixture.options.survey->note(5, {10, 4, 10}));
+  REQUIRE(fixture.options.survey->note(5, 10, {10, 4, 10}));
   const auto given = fixture.say(ready);
   REQUIRE(given);
   CHECK(given->kind == Assignment::Kind::task);

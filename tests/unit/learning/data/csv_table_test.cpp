@@ -115,12 +115,30 @@ TEST_CASE("what is wrong with a table is said by row, line and column") {
                   {"has no column \"sex\"", "\"age\", \"stage\" and \"diagnosis\""}));
   CHECK(holds_all(why_not("age,age,diagnosis\n", schema), {"has the column \"age\" twice"}));
   CHECK(holds_all(why_not("", schema), {"is empty"}));
+  CHECK(holds_all(why_not(header + "6,f,1,gr\xf6\xdf"
+                                   "er\n",
+                          schema),
+                  {"not UTF-8 at line 2"}));
+  CHECK(holds_all(why_not(std::string("a\0g\0e\0\n", 7), schema), {"not UTF-8 at line 1"}));
   CHECK(holds_all(why_not(header, schema), {"no rows"}));
   CHECK(holds_all(why_not(header + "6,f\"f,1,benign\n", schema), {"at line 2", "quote"}));
   CHECK(holds_all(why_not(header + "6,\"f,1,benign\n7,f,1,benign\n", schema), {"quote"}));
   auto many = header;
   for (auto row = 0; row < 9; ++row) many += "x,f,1,benign\n";
   CHECK(holds_all(why_not(many, schema), {"row 5", "and 4 more"}));
+}
+
+TEST_CASE("categories and classes are what the table says, and numbers may be written in two ways") {
+  const auto table = Table("code,answer\n007,None\n7,no\n007,1\n");
+  auto options = DatasetOptions();
+  options.categorical = {"code"};
+  const auto schema = schema_of(table.file, true, options);
+  CHECK(schema.columns[0].categories == std::vector<std::string>{"007", "7"});
+  CHECK(schema.classes == std::vector<std::string>{"1", "None", "no"});
+  auto samples = Samples();
+  REQUIRE(read_csv_samples(table.file, schema, true, samples));
+  CHECK(samples.labels == std::vector<std::int64_t>{1, 2, 0});
+  CHECK(samples.features == std::vector<float>{1, 0, 0, 1, 1, 0});
 }
 
 TEST_CASE("without standardisation a missing number has no meaning") {
@@ -155,11 +173,17 @@ TEST_CASE("a schema survives its JSON, and a damaged one is refused") {
   const auto back = parse_schema(to_json(schema));
   REQUIRE_MESSAGE(back, back.error().text);
   CHECK(*back == schema);
-  for (const auto* text : {"", "{}", "[]", R"({"kind": "csv", "target": "y", "columns": []})",
-                           R"({"kind": "table", "shape": [3]})", R"({"kind": "npz", "shape": []})",
-                           R"({"kind": "npz", "shape": [4611686018427387904, 4]})",
-                           R"({"kind": "npz", "shape": [2], "classes": ["a"]})",
-                           R"({"kind": "npz", "shape": [2], "classes": ["a", "a"]})",
-                           R"({"kind": "csv", "target": "y", "columns": [{"name": "y"}]})"})
+  for (const auto* text :
+       {"", "{}", "[]", R"({"kind": "text", "shape": [20], "classes": ["a", "b"]})",
+        R"({"kind": "images", "shape": [4, 6, 6], "classes": ["a", "b"], "pixels": true})",
+        R"({"kind": "images", "shape": [36], "classes": ["a", "b"], "pixels": true})",
+        R"({"kind": "images", "shape": [1, 6, 6], "classes": ["a", "b"]})",
+        R"({"kind": "idx", "shape": [3, 6, 6], "classes": ["a", "b"], "pixels": true})",
+        R"({"kind": "npz", "shape": [3], "pixels": true})",
+        R"({"kind": "csv", "target": "y", "columns": []})", R"({"kind": "table", "shape": [3]})",
+        R"({"kind": "npz", "shape": []})", R"({"kind": "npz", "shape": [4611686018427387904, 4]})",
+        R"({"kind": "npz", "shape": [2], "classes": ["a"]})",
+        R"({"kind": "npz", "shape": [2], "classes": ["a", "a"]})",
+        R"({"kind": "csv", "target": "y", "columns": [{"name": "y"}]})"})
     CHECK_MESSAGE(!parse_schema(text), text);
 }

@@ -6,6 +6,7 @@
 
 #include "learning/data/image_folder.hpp"
 #include "learning/data/npz.hpp"
+#include "learning/data/partition.hpp"
 #include "learning/data/text_file.hpp"
 #include "tests/support/idx_files.hpp"
 #include "tests/support/image_files.hpp"
@@ -125,6 +126,7 @@ TEST_CASE("what is wrong with arrays is said by name and row") {
   CHECK(holds_all(with({{"x", good}, {"y", npy<std::int32_t>("<i4", "(1,)", {0})}}), {"y", "[1]", "2 rows"}));
   CHECK(holds_all(with({{"x", npy<float>("<f4", "(2, 2)", {1, INFINITY, 3, 4})}, {"y", labels}}),
                   {"x[0], value 1", "not finite"}));
+  CHECK(holds_all(with({{"x", good + "more"}, {"y", labels}}), {"array x is longer than it says"}));
   CHECK(holds_all(with({{"x", npy<float>("<f4", "(1, 4)", {1, 2, 3, 4})}, {"y", labels}}), {"[4]", "[2]"}));
   CHECK(holds_all(with({{"x", good.substr(0, good.size() - 3)}, {"y", labels}}), {"array x is cut off"}));
   CHECK(holds_all(with({{"x", npy<float>("<f4", "(2, 2)", {1, 2, 3, 4}, "True")}, {"y", labels}}),
@@ -198,6 +200,14 @@ TEST_CASE("text: every character is predicted from those before it, and never fr
   CHECK(data.train->label(0) == static_cast<std::int64_t>(code('c')));
   CHECK(data.train->label(2) == 97);
   CHECK(sample(*data.train, 7) == std::vector<float>{code('e'), code('f'), code('g')});
+  // What is tested on lies in one file too, and what is validated on was not seen in training.
+  options.test_file = folder.path();
+  const auto tested = load(options, schema, {false, true});
+  CHECK(tested.test->size() == 5);
+  options.test_file.clear();
+  auto seen = DataView{data.train, {0, 1, 2, 3, 4, 5, 6}};
+  CHECK(split_validation(seen, 0.2, 1).rows == std::vector<std::uint32_t>{6});
+  CHECK(seen.rows == std::vector<std::uint32_t>{0, 1, 2});
   // One text is cut into as many stretches as there are clients.
   options.file = folder / "a.txt";
   options.text_length = 2;

@@ -20,7 +20,7 @@ DataView table(std::vector<float> values, std::int64_t columns) {
 }
 
 Survey survey_of(std::uint32_t clients, Standardisation* saved = nullptr) {
-  return {1, clients, {}, [saved](const Standardisation& how) {
+  return {{true}, clients, {}, [saved](const Standardisation& how) {
             if (saved != nullptr) *saved = how;
             return Result<void>();
           }};
@@ -75,34 +75,39 @@ TEST_CASE("a survey waits for its clients, then says the same for ever") {
   auto saved = Standardisation();
   auto survey = survey_of(2, &saved);
   CHECK_FALSE(survey.known());
-  REQUIRE(survey.note(5, {10, 1, 10}));
+  REQUIRE(survey.note(5, 1000, {10, 1, 10}));
   CHECK(survey.get().error().code == ec::unavailable);
-  REQUIRE(survey.note(5, {10, 2, 10}));  // says it again, otherwise
+  REQUIRE(survey.note(5, 1000, {10, 2, 10}));  // says it again, otherwise
   CHECK(survey.get().error().code == ec::unavailable);
-  REQUIRE(survey.note(3, {10, 4, 10}));
+  REQUIRE(survey.note(3, 1000, {10, 4, 10}));
   const auto how = survey.get();
   REQUIRE(how);
   CHECK((*how)[0] == 3);
   CHECK((*how)[1] == doctest::Approx(std::sqrt(2.0)));
   CHECK(saved == *how);
-  REQUIRE(survey.note(1, {1000, 99, 1}));
+  REQUIRE(survey.note(1, 1000, {1000, 99, 1}));
   CHECK(survey.get().value() == *how);
-  REQUIRE(survey.note(1, {}));  // nothing has to be said any more
+  REQUIRE(survey.note(1, 1000, {}));  // nothing has to be said any more
   CHECK(survey.known() == *how);
 }
 
 TEST_CASE("what cannot be true of inputs is refused, and what cannot be saved is not said") {
   auto survey = survey_of(1);
-  CHECK(survey.note(1, {}).error().code == ec::bad_claim);
-  CHECK(survey.note(1, {1, 2}).error().code == ec::bad_claim);
-  CHECK(survey.note(1, {-1, 2, 3}).error().code == ec::bad_claim);
-  CHECK(survey.note(1, {1, std::numeric_limits<double>::infinity(), 3}).error().code == ec::bad_claim);
-  CHECK(survey.note(1, {1, 2, -3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {1, 2}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {-1, 2, 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {1, std::numeric_limits<double>::infinity(), 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {10, 2, -3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {4, 2, 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {1001, 2, 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {10.5, 2, 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {10, 1e200, 3}).error().code == ec::bad_claim);
+  CHECK(survey.note(1, 1000, {10, 1, 1e300}).error().code == ec::bad_claim);
   auto full = true;
-  auto other = Survey(1, 1, {}, [&](const Standardisation&) {
+  auto other = Survey({true}, 1, {}, [&](const Standardisation&) {
     return full ? Result<void>(fail(ec::store_full, "no room")) : Result<void>();
   });
-  REQUIRE(other.note(1, {10, 1, 10}));
+  REQUIRE(other.note(1, 1000, {10, 1, 10}));
   CHECK(other.get().error().code == ec::store_full);
   CHECK_FALSE(other.known());
   full = false;
