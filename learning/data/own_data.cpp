@@ -226,7 +226,8 @@ Result<TrainTest> load_text(const DatasetOptions& options, const DataSchema& sch
   auto test_rows = std::vector<std::uint32_t>();
   const auto end_test_file = [&](std::size_t begin) {
     if (test.size() - begin <= length) return;
-    for (const auto row : stretches_of(begin, test.size(), 1, length).front()) test_rows.push_back(row);
+    const auto rows = stretches_of(begin, test.size(), 1, length).front();
+    test_rows.insert(test_rows.end(), rows.begin(), rows.end());
   };
   auto owners = std::vector<std::vector<std::uint32_t>>();
   const auto too_short = [&](const fs::path& file) {
