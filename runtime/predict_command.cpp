@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#ifdef FL_WITH_TORCH
 /// What the model says of itself.
 struct About {
   DataSchema schema;
@@ -141,7 +142,6 @@ class Answers {
 };
 
 Result<void> carry_out(const PredictRequest& request) {
-#ifdef FL_WITH_TORCH
   auto error = std::error_code();
   const auto file = fs::is_directory(request.model, error) ? request.model / "model.pt" : request.model;
   if (!fs::exists(file, error))
@@ -172,11 +172,12 @@ Result<void> carry_out(const PredictRequest& request) {
   const auto compared = unseen->has_target ? ": " + answers.quality() : "";
   std::fprintf(stderr, "%zu samples%s\n", samples, compared.c_str());
   return {};
-#else
-  (void)request;
-  return fail(ec::bad_config, "predict needs torch; this program was built without (-DFL_WITH_TORCH=ON)");
-#endif
 }
+#else
+Result<void> carry_out(const PredictRequest&) {
+  return fail(ec::bad_config, "predict needs torch; this program was built without (-DFL_WITH_TORCH=ON)");
+}
+#endif
 
 }  // namespace
 
