@@ -100,26 +100,23 @@ Result<void> read_samples(const fs::path& path, const DataSchema& schema, Half h
   return read_idx_samples(path, schema, half, samples);
 }
 
+/// Whether an npz has any of these arrays.
+Result<bool> has_array(const fs::path& path, std::initializer_list<std::string> wanted) {
+  const auto arrays = npz_arrays(path);
+  if (!arrays) return tl::unexpected(arrays.error());
+  return std::ranges::find_first_of(*arrays, wanted) != arrays->end();
+}
+
 /// Whether the file says what is to be predicted.
 Result<bool> has_target(const fs::path& path, const DataSchema& schema) {
-  if (schema.kind == "idx") return true;
-  if (schema.kind == "images") return false;
-  const auto contains = [](const Result<std::vector<std::string>>& names,
-                           std::initializer_list<std::string> wanted) -> Result<bool> {
-    if (!names) return tl::unexpected(names.error());
-    return std::ranges::find_first_of(*names, wanted) != names->end();
-  };
   if (schema.kind == "csv") return has_csv_target(path, schema.target);
-  return contains(npz_arrays(path), {"y", "y_test"});
+  if (schema.kind == "npz") return has_array(path, {"y", "y_test"});
+  return schema.kind == "idx";
 }
 
 /// Whether the file has samples to test on beside those to train on.
 Result<bool> has_test(const fs::path& path, const DataSchema& schema) {
-  if (schema.kind == "npz") {
-    const auto arrays = npz_arrays(path);
-    if (!arrays) return tl::unexpected(arrays.error());
-    return std::ranges::find(*arrays, "x_test") != arrays->end();
-  }
+  if (schema.kind == "npz") return has_array(path, {"x_test"});
   if (schema.kind == "idx") return find_idx(path, "t10k-images-idx3-ubyte").has_value();
   return false;
 }
@@ -307,10 +304,9 @@ Result<DataSchema> find_any_schema(const DatasetOptions& options, bool labels) {
   if (options.name == "images") return find_image_schema(files->front());
   if (options.name == "idx") return find_idx_schema(files->front());
   auto schema = find_npz_schema(files->front(), options.standardise, labels);
-  for (const auto& file : *files) {
-    const auto other = find_npz_schema(file, options.standardise, labels);
-    if (!other) return other;
-    if (schema && other->classes.size() > schema->classes.size()) schema = other;
+  for (auto file = files->begin() + 1; schema && file != files->end(); ++file) {
+    const auto other = find_npz_schema(*file, options.standardise, labels);
+    if (!other || other->classes.size() > schema->classes.size()) schema = other;
   }
   return schema;
 }
